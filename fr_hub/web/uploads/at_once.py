@@ -13,10 +13,13 @@ from fr_hub.web.uploads.multipart import FILES_MAX, BadForm, FormFiles
 from fr_hub.web.uploads.names import NAME_MAX
 from fr_hub.web.uploads.refusals import refusals, too_much
 from fr_hub.web.uploads.results import FileResult
-from fr_hub.web.uploads.upload import Owner, TooMuch, Upload
+from fr_hub.web.uploads.upload import Owner, TooManyFiles, TooMuch, Upload
 
 _FORM_BYTES_A_FILE, _FORM_FILES = 4096, 100
 """A form may have as many files as it has such pieces, and some more."""
+
+_FORM_FOLDERS = 300
+"""How many files and folders a form may have beside as many files as it may have."""
 
 
 async def store_form(
@@ -34,17 +37,23 @@ async def store_form(
         upload.all_volumes = all_volumes
 
         def begin(name: str) -> None:
-            upload.add_file(name[-NAME_MAX:], 0)
+            try:
+                upload.add_file(name[-NAME_MAX:], 0)
+            except TooManyFiles:
+                raise BadForm(
+                    f"more than {upload.reserved_entries:,} files and folders for its size: send "
+                    "fewer at a time"
+                ) from None
 
         def data(piece: bytes) -> None:
             upload.extend_last(len(piece))
             upload.write(upload.offset, piece)
 
-        files = FormFiles(content_type, begin, data, upload.reserved_files)
+        files = FormFiles(content_type, begin, data, most)
         await receive(request, files.write, whole=True)
         files.end()
 
-    return await _store(request, desk, owner, most, fill)
+    return await _store(request, desk, owner, most + _FORM_FOLDERS, fill)
 
 
 async def store_body(
@@ -75,11 +84,11 @@ async def _store(
     request: Request,
     desk: UploadDesk,
     owner: Owner,
-    files: int,
+    entries: int,
     fill: Callable[[Upload], Awaitable[None]],
 ) -> Sequence[FileResult]:
     with refusals(desk):
-        upload = await run_in_threadpool(desk.reserve, owner, _declared(request), files)
+        upload = await run_in_threadpool(desk.reserve, owner, _declared(request), entries)
     try:
         with refusals(desk):
             await fill(upload)

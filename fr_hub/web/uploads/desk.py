@@ -17,6 +17,7 @@ from common.settings.web import WebSettings
 from common.store.unit_parts import WebStore
 from fr_hub.web.uploads.folders import InstanceFolder
 from fr_hub.web.uploads.intake import MIB, Intake
+from fr_hub.web.uploads.names import UploadedNames
 from fr_hub.web.uploads.reading import UploadReader
 from fr_hub.web.uploads.reservations import Reservations
 from fr_hub.web.uploads.results import FileResult
@@ -26,6 +27,9 @@ from fr_hub.web.uploads.upload import Owner, Phase, Upload
 
 STORING_THREADS = 2
 """Uploads whose scans are read and stored at a time: each may hold a whole scan."""
+
+ENTRY_BYTES = 4096
+"""What a file or a folder takes of the disk at least."""
 
 _EXPIRE_EVERY_S = 60.0
 _FINISHED_KEPT_S = 3600.0
@@ -44,7 +48,7 @@ class UploadDesk:
     """All uploads of this process. Thread-safe.
 
     The process' folder is made with the first upload, the folders that killed processes left are
-    removed then and at the start.
+    removed from then on, or from the start.
     """
 
     def __init__(
@@ -88,7 +92,10 @@ class UploadDesk:
             StoreError: the backlog is not known.
             OSError: the disk is full.
         """
-        upload = self.reserve(owner, sum(size for _, size in files), len(files))
+        planned = UploadedNames()
+        for name, _ in files:
+            planned.add(name)
+        upload = self.reserve(owner, sum(size for _, size in files), planned.entries)
         upload.all_volumes = all_volumes
         try:
             for name, size in files:
@@ -98,22 +105,31 @@ class UploadDesk:
             raise
         return upload
 
-    def reserve(self, owner: Owner, size: int, files: int) -> Upload:
-        """Begin an upload whose files are not known yet. Raises as ``begin``."""
+    def reserve(self, owner: Owner, size: int, entries: int) -> Upload:
+        """Begin an upload whose files are not known yet.
+
+        Args:
+            owner: whose it is.
+            size: bytes of all its files.
+            entries: files and folders that it may have.
+
+        Raises as ``begin``.
+        """
         if size > self.limit:
             raise TooLarge
         self._intake.check(owner.source)
         with self._lock:
             open_ones = [one for one in self._uploads.values() if one.reserved]
             outstanding = sum(max(0, one.reserved - one.offset) for one in open_ones)
-        self._intake.check_disk(size, outstanding)
-        self._space.take(owner.tenant, owner.user, size, files)
+        space = _space(size, entries)
+        self._intake.check_disk(space, outstanding)
+        self._space.take(owner.tenant, owner.user, space, entries)
         try:
             folder = self._instance()
             name = f"{folder.instance}.{secrets.token_hex(16)}"
-            upload = Upload(name, owner, folder.path / name.partition(".")[2], size, files)
+            upload = Upload(name, owner, folder.path / name.partition(".")[2], size, entries)
         except BaseException:
-            self._space.release(owner.tenant, owner.user, size, files)
+            self._space.release(owner.tenant, owner.user, space, entries)
             raise
         with self._lock:
             self._uploads[name] = upload
@@ -189,11 +205,12 @@ class UploadDesk:
     def _free(self, upload: Upload) -> None:
         """Delete the files and give back the space. Idempotent."""
         with upload.lock:
-            size, files, upload.reserved = upload.reserved, upload.reserved_files, 0
-            upload.reserved_files = -1
+            size, entries, upload.reserved = upload.reserved, upload.reserved_entries, 0
+            upload.reserved_entries = -1
         upload.remove_files()
-        if files >= 0:
-            self._space.release(upload.owner.tenant, upload.owner.user, size, files)
+        if entries >= 0:
+            space = _space(size, entries)
+            self._space.release(upload.owner.tenant, upload.owner.user, space, entries)
 
     def _keys_of(self, source: str) -> IdentityKeys:
         with self._lock:
@@ -206,12 +223,17 @@ class UploadDesk:
     def _instance(self) -> InstanceFolder:
         with self._lock:
             if self._folder is None:
-                self._folder = InstanceFolder(self._settings.data_dir)
-                if self._folder.removed:
-                    self.log.info(
-                        "deleted the files that ended processes left", folders=self._folder.removed
-                    )
+                self._folder = folder = InstanceFolder(self._settings.data_dir)
+                # Nobody waits for it: there may be very many files.
+                threading.Thread(
+                    target=self._sweep, args=(folder,), name="uploads-sweep", daemon=True
+                ).start()
             return self._folder
+
+    def _sweep(self, folder: InstanceFolder) -> None:
+        removed = folder.sweep()
+        if removed:
+            self.log.info("deleted the files that ended processes left", folders=removed)
 
     def expire(self, now: float) -> int:
         """End what is too old at ``now`` (``time.monotonic()``); returns how many uploads."""
@@ -226,6 +248,11 @@ class UploadDesk:
     def _expire(self) -> None:
         while not self._closing.wait(_EXPIRE_EVERY_S):
             self.expire(time.monotonic())
+
+
+def _space(size: int, entries: int) -> int:
+    """What an upload takes of the disk, bytes: empty files and folders take some, too."""
+    return max(size, entries * ENTRY_BYTES)
 
 
 @contextlib.contextmanager

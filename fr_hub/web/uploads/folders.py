@@ -15,7 +15,7 @@ _LOCK = "lock"
 
 
 class InstanceFolder:
-    """The folder of this process; made, and those of ended processes removed.
+    """The folder of this process; made here.
 
     Raises:
         OSError: it cannot be made.
@@ -33,9 +33,8 @@ class InstanceFolder:
             if lock is not None:
                 self._lock = lock
                 break
-        self.removed = self._sweep()
 
-    def _sweep(self) -> int:
+    def sweep(self) -> int:
         """Remove the folders whose processes have ended; returns their number."""
         removed = 0
         for folder in self._above.iterdir():

@@ -5,6 +5,7 @@ entities, the folder that holds both files of a pair. It stays in the upload's f
 when its scans are stored, and in this process.
 """
 
+import re
 import unicodedata
 from pathlib import PurePosixPath
 
@@ -13,32 +14,45 @@ NAME_MAX = 1024
 
 _PART_BYTES = 200
 _DEPTH = 16
+_AGAIN = re.compile(r"again-[0-9]+")
 
 
 class UploadedNames:
-    """The relative paths of the files of one upload, no two alike."""
+    """The relative paths of the files of one upload, no two alike.
+
+    A further file of the same name lies under ``again-2``, the next one under ``again-3``, so that
+    pairs of files stay together. Each path keeps its next number: however many files have one name,
+    each takes the same time.
+    """
 
     def __init__(self) -> None:
-        self._files: set[PurePosixPath] = set()
-        self._folders: set[PurePosixPath] = set()
+        self._next: dict[PurePosixPath, int] = {}
+        self._folders = {PurePosixPath()}
+        self._files = 0
+
+    @property
+    def entries(self) -> int:
+        """How many files and folders they are on the disk."""
+        return self._files + len(self._folders) - 1
 
     def add(self, name: str) -> PurePosixPath:
         """The path of a further file; two files of one name get different ones."""
         path = plain_path(name)
-        number = 1
-        while self._is_taken(path):
+        if _AGAIN.fullmatch(path.parts[0]):  # a client's own folder is none of these
+            path = PurePosixPath(f"_{path}")
+        # Past each number at which this path, or one above it, is a file.
+        number = max(self._next.get(one, 1) for one in (path, *path.parents))
+        while _numbered(path, number) in self._folders:
             number += 1
-            path = PurePosixPath(f"again-{number}") / plain_path(name)
-        self._files.add(path)
-        self._folders.update(path.parents)
-        return path
+        self._next[path] = number + 1
+        found = _numbered(path, number)
+        self._folders.update(found.parents)
+        self._files += 1
+        return found
 
-    def _is_taken(self, path: PurePosixPath) -> bool:
-        return (
-            path in self._files
-            or path in self._folders
-            or any(above in self._files for above in path.parents)
-        )
+
+def _numbered(path: PurePosixPath, number: int) -> PurePosixPath:
+    return path if number == 1 else PurePosixPath(f"again-{number}") / path
 
 
 def plain_path(name: str) -> PurePosixPath:

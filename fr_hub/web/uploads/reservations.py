@@ -14,8 +14,8 @@ from fr_hub.shares import Shares
 UPLOADS_EACH = 16
 """Most uploads of one user at a time."""
 
-FILES_EACH = 100_000
-"""Most files in all uploads of one user at a time: their names are kept in memory."""
+ENTRIES_EACH = 200_000
+"""Most files and folders in all uploads of one user at a time: their names are kept in memory."""
 
 
 class NoSpace(Exception):
@@ -34,7 +34,7 @@ class Reservations:
         self._limit = limit
         self._shares = Shares(limit, tenants)
         self._bytes = Counter[str]()
-        self._files = Counter[str]()
+        self._entries = Counter[str]()
         self._uploads = Counter[str]()
         self._lock = threading.Lock()
 
@@ -43,7 +43,7 @@ class Reservations:
         """All that is reserved."""
         return self._shares.total_used
 
-    def take(self, tenant: str, user: str, size: int, files: int) -> None:
+    def take(self, tenant: str, user: str, size: int, entries: int) -> None:
         """Reserve space for an upload.
 
         Raises:
@@ -52,26 +52,28 @@ class Reservations:
         with self._lock:
             if self._uploads[user] >= UPLOADS_EACH:
                 raise NoSpace(f"you have {UPLOADS_EACH} uploads under way")
-            if self._files[user] + files > FILES_EACH:
-                raise NoSpace(f"your uploads under way have more than {FILES_EACH:,} files")
+            if self._entries[user] + entries > ENTRIES_EACH:
+                raise NoSpace(
+                    f"your uploads under way have more than {ENTRIES_EACH:,} files and folders"
+                )
             others = self._shares.total_used - self._bytes[user]
             if self._bytes[user] + size > (self._limit - others) // 2:
                 raise NoSpace("your uploads under way take half of the space that is left")
             if not self._shares.fits(tenant, size):
                 raise NoSpace("the uploads under way of your tenant take all its space")
             self._shares.take(tenant, size)
-            self._count(user, size, files, 1)
+            self._count(user, size, entries, 1)
 
-    def release(self, tenant: str, user: str, size: int, files: int) -> None:
+    def release(self, tenant: str, user: str, size: int, entries: int) -> None:
         """Return what was taken."""
         with self._lock:
             self._shares.release(tenant, size)
-            self._count(user, -size, -files, -1)
+            self._count(user, -size, -entries, -1)
 
-    def _count(self, user: str, size: int, files: int, uploads: int) -> None:
+    def _count(self, user: str, size: int, entries: int, uploads: int) -> None:
         self._bytes[user] += size
-        self._files[user] += files
+        self._entries[user] += entries
         self._uploads[user] += uploads
         if not self._uploads[user]:
-            for counter in (self._bytes, self._files, self._uploads):
+            for counter in (self._bytes, self._entries, self._uploads):
                 del counter[user]

@@ -27,6 +27,10 @@ class WrongOffset(Exception):
         self.offset = offset
 
 
+class TooManyFiles(Exception):
+    """It has more files and folders than are reserved."""
+
+
 class TooMuch(Exception):
     """More came than was declared, or than is reserved."""
 
@@ -68,17 +72,17 @@ class Upload:
         owner: whose it is.
         folder: where its files lie; made here.
         reserved: bytes of the disk that are reserved for it.
-        files: reserved number of files.
+        entries: reserved number of files and folders.
     """
 
     def __init__(
-        self, upload_id: str, owner: Owner, folder: Path, reserved: int, files: int
+        self, upload_id: str, owner: Owner, folder: Path, reserved: int, entries: int
     ) -> None:
         self.id = upload_id
         self.owner = owner
         self.folder = folder
         self.reserved = reserved
-        self.reserved_files = files
+        self.reserved_entries = entries
         self.phase = Phase.RECEIVING
         self.all_volumes = False
         self.results: Sequence[FileResult] = ()
@@ -102,9 +106,15 @@ class Upload:
         return self._paths[0][0] if len(self._paths) == 1 else self.folder
 
     def add_file(self, name: str, size: int) -> None:
-        """Declare the next file; empty ones exist at once."""
+        """Declare the next file; empty ones exist at once.
+
+        Raises:
+            TooManyFiles: it, or its folders, are more than is reserved.
+        """
         with self.lock:
             relative = self._taken.add(name)
+            if self._taken.entries > self.reserved_entries:
+                raise TooManyFiles
             path = self.folder / relative
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
@@ -176,5 +186,6 @@ class Upload:
         with self.lock:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.names.clear()
+            self._taken = UploadedNames()
             self._paths.clear()
             self._starts.clear()

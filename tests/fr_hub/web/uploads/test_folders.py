@@ -30,7 +30,8 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_has_stays(
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     assert len(list(living.path.parent.iterdir())) == 2
     later = InstanceFolder(tmp_path)
-    assert later.removed == 1
+    assert later.sweep() == 1
+    assert later.sweep() == 0
     assert set(living.path.parent.iterdir()) == {living.path, later.path}
     later.close()
     living.close()

@@ -1,5 +1,6 @@
 """Whatever a client calls its files, they stay in the upload's folder."""
 
+import time
 from pathlib import PurePosixPath
 
 import pytest
@@ -39,3 +40,30 @@ def test_two_files_of_one_name_get_two_paths() -> None:
     files = set(paths)
     assert all(not files & set(path.parents) for path in paths)
     assert [path.name for path in paths] == ["a.nii", "a.nii", "b", "d", "c", "e"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["a.nii"] * 20_000,
+        [f"again-{n}" for n in range(2, 10_000)] + [f"{n}.nii" for n in range(5000)] * 2,
+        ["c"] * 10_000 + [f"c/{n}" for n in range(10_000)],
+        ["c/d"] * 10_000 + ["c", "c/d/e"] * 5000,
+    ],
+)
+def test_many_files_of_one_name_take_as_long_as_others(given: list[str]) -> None:
+    names = UploadedNames()
+    began = time.process_time()
+    files = [names.add(name) for name in given]
+    assert time.process_time() - began < 10
+    folders = {above for path in files for above in path.parents} - {PurePosixPath()}
+    assert len(set(files)) == len(given)
+    assert not folders & set(files)
+    assert names.entries == len(files) + len(folders)
+
+
+def test_pairs_of_one_name_stay_together() -> None:
+    names = UploadedNames()
+    paths = [names.add(name) for name in ("s/a.hdr", "s/a.img") * 3]
+    assert [path.parent.as_posix() for path in paths[::2]] == ["s", "again-2/s", "again-3/s"]
+    assert [path.parent for path in paths[::2]] == [path.parent for path in paths[1::2]]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fr_hub.web.uploads.reservations import FILES_EACH, UPLOADS_EACH, NoSpace, Reservations
+from fr_hub.web.uploads.reservations import ENTRIES_EACH, UPLOADS_EACH, NoSpace, Reservations
 
 
 def taken(space: Reservations, user: str, tenant: str = "a", size: int = 1) -> int:
@@ -30,7 +30,7 @@ def test_a_user_has_so_many_uploads_and_files_at_a_time() -> None:
     space = Reservations(10**9, ["a"])
     assert taken(space, "one") == UPLOADS_EACH
     with pytest.raises(NoSpace, match="files"):
-        space.take("a", "two", 1, FILES_EACH + 1)
+        space.take("a", "two", 1, ENTRIES_EACH + 1)
     space.release("a", "one", 1, 1)
     space.take("a", "one", 1, 1)
     assert space.bytes == UPLOADS_EACH

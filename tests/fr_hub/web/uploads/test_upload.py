@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from fr_hub.web.uploads.upload import Owner, TooMuch, Upload, WrongOffset
+from fr_hub.web.uploads.upload import Owner, TooManyFiles, TooMuch, Upload, WrongOffset
 
 
 @pytest.fixture
 def upload(tmp_path: Path) -> Upload:
-    made = Upload("x.1", Owner("default", "jane"), tmp_path / "up", 100, 4)
+    made = Upload("x.1", Owner("default", "jane"), tmp_path / "up", 100, 5)
     for name, size in (("a", 3), ("in/b", 0), ("c", 5), ("in/d", 2)):
         made.add_file(name, size)
     return made
@@ -18,6 +18,12 @@ def upload(tmp_path: Path) -> Upload:
 def content(upload: Upload) -> dict[str, bytes]:
     paths = (path for path in upload.folder.rglob("*") if path.is_file())
     return {path.relative_to(upload.folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def test_files_and_folders_beyond_the_reserved_ones_are_refused(upload: Upload) -> None:
+    with pytest.raises(TooManyFiles):
+        upload.add_file("e", 0)
+    assert not (upload.folder / "e").exists()
 
 
 @pytest.mark.parametrize("step", [1, 2, 4, 10])
