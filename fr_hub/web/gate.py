@@ -138,11 +138,9 @@ class Gate:
             raise forbidden(route.right)
         return found
 
-    async def _credentials(
-        self, connection: HTTPConnection, *, use: bool = True
-    ) -> Credentials | None:
+    async def _credentials(self, connection: HTTPConnection) -> Credentials | None:
         route: KnownRoute | None = connection.scope[ROUTE]
-        found = await credentials_of(connection, self._context, use=use)
+        found = await credentials_of(connection, self._context)
         if found is None and route is not None and route.takes_user_token:
             found = await run_in_threadpool(by_user_token, connection, self._context)
         if found is None and route is not None and route.takes_admin_token:
@@ -168,16 +166,14 @@ class Gate:
 
     async def _problem_now(self, connection: HTTPConnection) -> Problem | None:
         """Why the user of a request that came in may not have its answer any more."""
+        shown: Credentials = connection.state.credentials
         try:
-            found = await self._credentials(connection, use=False)
-        except Problem as problem:
-            return problem
+            now = await run_in_threadpool(principal_now, self._context, shown)
         except StoreError as error:
             return store_problem(self._context, error)
         began: Principal = connection.state.principal
-        if found is None:
+        if now is None:
             return unauthenticated()
-        now = found.principal
         same = (now.user, now.tenant, now.account) == (began.user, began.tenant, began.account)
         if not same:
             return unauthenticated()
