@@ -43,17 +43,22 @@ SLOW = (
 MONGOD = ("common.mongod.embedded", "common.mongod.guardian", "tests.mongo")
 
 
+CASES = 6
+"""Of each test without the marker ``sample``, as many cases are not left to LONG=1."""
+
+
 def long_by_sample(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
-    """The cases of tests marked ``sample(n)`` that take a place only with LONG=1: all but ``n`` of
-    each test, which are evenly spread over its cases."""
-    cases: dict[tuple[object, str], list[pytest.Item]] = defaultdict(list)
+    """The cases that run only with LONG=1: of a test that is marked ``sample(n)`` all but ``n``,
+    else all but ``CASES``. Those that are left are evenly spread over the cases."""
+    cases: dict[tuple[object, str], list[pytest.Function]] = defaultdict(list)
     for item in items:
-        if isinstance(item, pytest.Function) and item.get_closest_marker("sample"):
+        if isinstance(item, pytest.Function):
             cases[item.parent, item.originalname].append(item)
     for together in cases.values():
         marker = together[0].get_closest_marker("sample")
-        assert marker is not None
-        [wanted] = marker.args
+        [wanted] = (CASES,) if marker is None else marker.args
+        if wanted >= len(together):
+            continue
         kept = {len(together) * n // wanted for n in range(wanted)}
         yield from (item for n, item in enumerate(together) if n not in kept)
 

@@ -123,6 +123,7 @@ def test_a_scan_that_fails_for_good_has_an_event_of_that(pipeline: Pipeline) -> 
     assert history(pipeline.store, scan.key) == [("claim", ""), ("error", "Error")]
 
 
+@pytest.mark.long
 def test_a_stranger_is_refused_and_recorded(pipeline: Pipeline) -> None:
     pipeline.settings.update(SCANS="1", PACS_NAME="stranger")
     pipeline.start("fr_hub")

@@ -10,6 +10,8 @@ from common.domain.report import NOTICE
 from common.settings.reference import settings
 from tests.imports import files
 
+pytestmark = pytest.mark.sample(1000)  # all
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("common", "fr_pacs", "fr_hub", "fr_brain", "tests", ".github")
 DOCUMENTS = sorted(

@@ -4,6 +4,8 @@ import csv
 import json
 from pathlib import Path
 
+import pytest
+
 from common.commands.verify import verify
 from common.store.scan_list import Wanted
 from tests.common.formats.ecg.test_text import SEED
@@ -22,6 +24,7 @@ def test_synthetic_ecgs_are_reported(pipeline: Pipeline) -> None:
     assert (verdict.gaps, verdict.scans["Done"]) == (0, 12)
 
 
+@pytest.mark.long
 def test_files_of_ecgs_are_reported(pipeline: Pipeline, tmp_path: Path) -> None:
     source, reports = tmp_path / "source", tmp_path / "reports"
     source.mkdir()

@@ -6,6 +6,8 @@ import pytest
 
 from tests.licences import DOCUMENT, LOCK, PURPOSES, licence_of, locked, rows, table
 
+pytestmark = pytest.mark.sample(1000)  # all
+
 LOCKED = locked(LOCK.read_text())
 LISTED = rows(DOCUMENT.read_text())
 

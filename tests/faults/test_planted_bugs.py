@@ -51,9 +51,6 @@ CAUGHT: dict[str, tuple[str, set[Kind]]] = {
     "never-given-up": ("undeliverable", {Kind.UNEXPECTED}),
 }
 
-QUICK = {"no-trail"}
-"""Worlds take some ten seconds each."""
-
 
 def suffer(
     world: World, name: str, *, brains: bool = True, arrives_s: float = RECOVERS_S
@@ -78,9 +75,8 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(undeliverable, "GIVEN_UP_S", ARRIVES_S)
 
 
-@pytest.mark.parametrize(
-    "bug", [bug if bug in QUICK else pytest.param(bug, marks=pytest.mark.long) for bug in BUGS]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_caught(bug: str, tmp_path: Path) -> None:
     name, kinds = CAUGHT[bug]
     loads = tuple(load.times(10 if bug in AT_HIGH_LOAD else 1) for load in LOADS)

@@ -49,6 +49,7 @@ def shown(page: Page) -> tuple[float, float]:
     return tuple(float(canvas.get_attribute(f"data-{one}") or 0) for one in ("start", "seconds"))  # type: ignore[return-value]
 
 
+@pytest.mark.long
 def test_an_ecg_is_drawn_scrolled_and_zoomed(
     admin: Page, web: WebProcess, store: DBManager
 ) -> None:

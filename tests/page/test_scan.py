@@ -15,6 +15,7 @@ def mm_of(voxel: tuple[int, int, int]) -> str:
     return " ".join(f"{mm:.2f}" for mm in place_of(voxel))
 
 
+@pytest.mark.long
 def test_a_click_on_a_lesion_moves_the_crosshair_and_overlays_are_switched(
     admin: Page, web: WebProcess, store: DBManager
 ) -> None:
@@ -71,6 +72,7 @@ def test_two_revisions_and_two_scans_are_compared_with_linked_crosshairs(
     expect(readouts.nth(1)).to_have_attribute("data-mm", moved)
 
 
+@pytest.mark.long
 def test_a_scan_is_analysed_again_by_the_chosen_analyzer(
     admin: Page, web: WebProcess, store: DBManager
 ) -> None:

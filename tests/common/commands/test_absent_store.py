@@ -25,7 +25,7 @@ GIVEN = {
 }
 
 
-@pytest.mark.sample(8)
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("apply", ["0", "1"])
 @pytest.mark.parametrize("name", sorted(COMMANDS.keys() - UNITS - WITHOUT_STORE))
 def test_an_absent_folder_is_refused_and_not_made(tmp_path: Path, name: str, apply: str) -> None:

@@ -38,6 +38,7 @@ def run_export(store: DBManager, folder: Path, **more: str) -> Any:
     )
 
 
+@pytest.mark.long
 def test_it_writes_a_signed_file_and_changes_nothing(store: DBManager, tmp_path: Path) -> None:
     archivable(store)
     before = entries(store)

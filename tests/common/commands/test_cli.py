@@ -96,7 +96,7 @@ def test_a_variable_that_is_no_setting_is_refused() -> None:
 # --- as a user runs it ---------------------------------------------------------------------------
 
 
-@pytest.mark.sample(5)
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_explains_itself(name: str) -> None:
     ran = fr(name, "--help")
@@ -150,6 +150,7 @@ def test_2_where_there_is_no_such_command() -> None:
     assert ran.stderr == "fr: no command 'nonsense'; `fr --help` lists them\n"
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", sorted(SECRETS))
 @pytest.mark.parametrize("written", [str.upper, str.lower, str.title])
 def test_2_where_a_secret_is_given_and_no_word_of_it_is_printed(
@@ -212,6 +213,7 @@ def test_make_turns_each_failure_into_2_and_fr_does_not(tmp_path: Path) -> None:
     assert "Error 3" in made.stderr
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", sorted(SECRETS))
 @pytest.mark.parametrize("written", [str.upper, str.lower, str.title])
 def test_make_refuses_a_secret_on_its_command_line_and_prints_no_word_of_it(

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from common.audit.verification import AuditVerifier
 from common.domain.states import ERASED
 from common.store.db_manager import DBManager
@@ -48,6 +50,7 @@ def test_it_lists_first_and_erases_if_asked_to(store: DBManager, tmp_path: Any) 
     assert "p-1" not in str(list(inside(store).find()))
 
 
+@pytest.mark.long
 def test_a_scan_whose_subject_cannot_be_read_is_told(store: DBManager, tmp_path: Any) -> None:
     _, damaged = (scan.key for scan in make_claimable(store, 2, subject="p-1"))
     inside(store).update_one({"_id": damaged}, {"$set": {"scan": "round"}})

@@ -259,6 +259,7 @@ def test_an_invalid_setting_is_an_error_before_anything_starts(run: LauncherRun)
     assert not run.data.exists()
 
 
+@pytest.mark.long
 def test_with_tls_each_unit_has_its_own_certificate(run: LauncherRun) -> None:
     folder = issued(run.folder / "certs", HUB, PACS)
     cert, key, ca = (str(folder / name) for name in (f"{HUB}.pem", f"{HUB}.key", "ca.pem"))

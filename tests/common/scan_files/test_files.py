@@ -223,6 +223,7 @@ def test_no_patient_is_in_a_label_a_reason_or_a_log(caplog: pytest.LogCaptureFix
         assert secret not in scan.model_dump_json()
 
 
+@pytest.mark.long
 def test_a_key_makes_pseudonyms_that_stay_and_without_one_they_differ() -> None:
     def subject(key: bytes | None) -> str | None:
         keys = None if key is None else IdentityKeys(scan_ids=bytes(32), pseudonyms=key)

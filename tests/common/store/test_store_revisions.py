@@ -3,6 +3,7 @@ revision, and all earlier ones as history. ``HYPOTHESIS_PROFILE=long`` looks lon
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
@@ -48,6 +49,7 @@ class Reanalysing(Owners):
             self.check()
 
 
+@pytest.mark.long
 def test_whatever_is_reanalyzed_the_store_matches_its_model(
     mongodb_uri: str, database: str
 ) -> None:

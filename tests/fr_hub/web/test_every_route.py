@@ -32,6 +32,9 @@ from tests.profiling import examined
 Plant = Callable[[DBManager], str]
 
 
+pytestmark = pytest.mark.sample(1000)  # all
+
+
 def _scan(store: DBManager) -> str:
     scan, voxels = make_scan(pacs="mr-1")
     store.scans.add([NewScan(scan, voxels)])
