@@ -10,7 +10,9 @@ from tests.fr_brain.analyzers.conformance import bad_analyzers as bad
 from tests.processes import ROOT, environment
 
 
-@pytest.mark.parametrize("name", ["ecg", "grid", pytest.param("volume", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "name", ["grid", *(pytest.param(name, marks=pytest.mark.long) for name in ("ecg", "volume"))]
+)
 def test_the_built_in_analyzers_conform(name: str) -> None:
     assert check_analyzer(name) > 50
 

@@ -1,4 +1,4 @@
-"""A report states the limits of its own image, in two sentences, with figures of its kind."""
+"""A report states the limits of its own image, in two sentences, with figures measured on such images."""
 
 import pytest
 
