@@ -67,6 +67,7 @@ ACTIONS: dict[str, set[str]] = {
     "insert_one": {"insert"},
     "insert_many": {"insert"},
     "update_one": {"update"},
+    "replace_one": {"update"},
     "update_many": {"update"},
     "bulk_write": {"update"},  # of replacements; upserts go through ``Connection.upsert``
     "find_one_and_replace": {"find", "update"},

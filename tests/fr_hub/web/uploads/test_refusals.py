@@ -42,5 +42,5 @@ def test_other_errors_are_not_hidden() -> None:
 
 def test_an_offset_is_corrected_and_too_many_bytes_are_named() -> None:
     assert wrong_offset(7).headers["Upload-Offset"] == "7"
-    upload: Any = SimpleNamespace(size=9)
+    upload: Any = SimpleNamespace(size=9, reserved=9)
     assert "9" in too_much(upload).detail
