@@ -1,4 +1,4 @@
-"""A report states the limits of its own image, in two sentences, with figures measured on such images."""
+"""A report states the limits of its own image, in two sentences, with measured figures."""
 
 import pytest
 
