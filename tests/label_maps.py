@@ -77,7 +77,7 @@ def unpacked(maps: PackedMaps | None, scan: BrainScan) -> dict[str, Labels]:
 
 
 def header_of(report: BrainReport, maps: PackedMaps, **fields: Any) -> LabelsHeader:
-    """What goes before these label maps of a report."""
+    """The header that is sent before these label maps of a report."""
     known = {
         "scan_id": report.scan_id,
         "revision": report.revision,

@@ -1,8 +1,9 @@
 """Lets requests in: nobody reaches a route without the right that it asks for.
 
 Each user has a share of what can be under way at once, whatever the others do (``FairSlots``).
-It decides before a body is read. A stream goes on only as long as its user may see it: it ends
-within a minute after the session, the token or a right of its user has ended.
+It decides before a body is read; only where nobody has to sign in, a short body is read first. A
+stream goes on only as long as its user may see it: it ends within a minute after the session, the
+token or a right of its user has ended.
 """
 
 import hmac

@@ -1,4 +1,4 @@
-"""What goes before label maps where they are sent: it agrees with itself, and is bounded."""
+"""The header of label maps that are sent: its fields must agree, and its size is bounded."""
 
 from typing import Any
 

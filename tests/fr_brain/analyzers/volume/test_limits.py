@@ -1,4 +1,4 @@
-"""A report states the limits of its own image, in two sentences, with measured figures."""
+"""A report states the limits that apply to its image, in two sentences, with measured figures."""
 
 import pytest
 
