@@ -5,7 +5,8 @@ import sys
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit, Lifecycle
 from common.runtime.logger import configure, get_log
-from common.settings.loading import BrainSettings, load_settings
+from common.settings.brain import BrainSettings
+from common.settings.loading import load_settings
 from common.store.opening import open_store, wait_for_store
 from common.store.presence import present
 from fr_brain.supervisor import Supervisor

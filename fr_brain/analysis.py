@@ -15,7 +15,7 @@ from common.domain.scan import BrainScan
 from common.domain.types import hash_voxels
 from common.errors import AnalysisError, StoreUnavailable, VoxelsDamaged
 from common.runtime.logger import Log, RateLimitedLog
-from common.settings.loading import BrainSettings
+from common.settings.brain import BrainSettings
 from common.store.documents import Claim
 from common.store.unit_parts import BrainStore
 from fr_brain.analyzers.base import Analysis

@@ -4,7 +4,7 @@ import os
 import time
 
 from common.runtime.logger import Log
-from common.settings.loading import BrainSettings
+from common.settings.brain import BrainSettings
 from common.store.documents import Claim, Claimed
 from common.store.unit_parts import BrainStore
 from fr_brain.scan_types import ScanTypes

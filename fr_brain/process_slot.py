@@ -6,7 +6,7 @@ import secrets
 import time
 from multiprocessing.context import SpawnContext, SpawnProcess
 
-from common.settings.loading import BrainSettings
+from common.settings.brain import BrainSettings
 from fr_brain.current_scan import CurrentScan
 from fr_brain.dead_processors import DeadProcessor
 from fr_brain.processor_main import processor_main

@@ -10,7 +10,7 @@ from common.errors import StoreUnavailable
 from common.runtime.lifecycle import Exit
 from common.runtime.logger import AvailabilityLog, Log, RateLimitedLog
 from common.runtime.retry import backoff_s
-from common.settings.loading import BrainSettings
+from common.settings.brain import BrainSettings
 from common.store.documents import Claim
 from common.store.opening import retrying_store
 from common.store.unit_parts import BrainStore

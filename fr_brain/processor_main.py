@@ -10,7 +10,7 @@ from common.audit.writer import AuditWriter
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit, Lifecycle, Stop
 from common.runtime.logger import configure, get_log
-from common.settings.loading import BrainSettings
+from common.settings.brain import BrainSettings
 from common.store.db_manager import DBManager
 from common.store.unit_parts import brain_parts
 from fr_brain.analyzers.registry import load_analyzers

@@ -10,7 +10,7 @@ from common.audit.writer import AuditWriter
 from common.domain.installed_analyzer import InstalledAnalyzer
 from common.runtime.lifecycle import DO_NOT_RESTART, Exit, Stop, describe_exit
 from common.runtime.logger import Log
-from common.settings.loading import BrainSettings
+from common.settings.brain import BrainSettings
 from common.store.collections import Notification
 from common.store.db_manager import DBManager
 from common.store.notifications import NotificationListener

@@ -5,7 +5,7 @@ import time
 
 from common.errors import StoreError
 from common.runtime.logger import Log
-from common.settings.loading import BrainSettings
+from common.settings.brain import BrainSettings
 from common.store.unit_parts import BrainStore
 from fr_brain.current_scan import ScanInProgress
 from fr_brain.lease import RENEWALS_PER_LEASE

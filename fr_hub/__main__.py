@@ -6,7 +6,8 @@ import sys
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit, Lifecycle
 from common.runtime.logger import configure, get_log
-from common.settings.loading import HubSettings, load_settings
+from common.settings.hub import HubSettings
+from common.settings.loading import load_settings
 from common.store.opening import open_store, wait_for_store
 from fr_hub.audit_export import exporting
 from fr_hub.durability import log_durability

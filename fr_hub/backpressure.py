@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from common.domain.scan import Priority
 from common.errors import StoreError
 from common.runtime.logger import Log
-from common.settings.loading import HubSettings
+from common.settings.hub import HubSettings
 from fr_hub.async_store import AsyncStore
 from fr_hub.shares import Shares
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from common.audit.writer import AuditWriter
 from common.runtime.logger import Log
-from common.settings.loading import HubSettings
+from common.settings.hub import HubSettings
 from fr_hub.async_store import AsyncStore
 from fr_hub.memory_budget import MemoryBudget
 

@@ -10,7 +10,7 @@ from common.audit.writer import AuditWriter
 from common.domain.types import HUB_NAME
 from common.runtime.lifecycle import Stop
 from common.runtime.logger import AvailabilityLog, Log
-from common.settings.loading import HubSettings
+from common.settings.hub import HubSettings
 from common.store.collections import Notification
 from common.store.db_manager import DBManager
 from common.store.notifications import NotificationListener

@@ -11,7 +11,7 @@ from common.domain.foreign_text import quote
 from common.domain.types import HUB_NAME
 from common.errors import FrError, PeerAway, ProtocolError, Refusal, StoreError
 from common.runtime.logger import RateLimitedLog
-from common.settings.loading import HubSettings
+from common.settings.hub import HubSettings
 from common.wire.async_connection import AsyncChannel
 from common.wire.constants import CHUNK_BYTES
 from fr_hub.backpressure import Backpressure

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from common.domain.file_outcomes import FileOutcome
 from common.errors import PeerAway, ProtocolError, Refusal, SourceError
 from common.runtime.logger import AvailabilityLog
-from common.settings.loading import PacsSettings
+from common.settings.pacs import PacsSettings
 from common.wire.blocking_connection import Channel
 from common.wire.connection_policy import ConnectionPolicy
 from common.wire.messages import (

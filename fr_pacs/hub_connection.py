@@ -6,7 +6,7 @@ from common.domain.types import HUB_NAME
 from common.errors import PeerAway, ProtocolError, Refusal
 from common.runtime.logger import AvailabilityLog
 from common.runtime.retry import backoff_s
-from common.settings.loading import PacsSettings
+from common.settings.pacs import PacsSettings
 from common.wire.blocking_connection import Channel
 from common.wire.connection_policy import ConnectionPolicy
 from common.wire.protocol import Side

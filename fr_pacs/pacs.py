@@ -16,7 +16,7 @@ from common.scan_files.file_names import FileNames
 from common.scan_files.own_files import OwnFiles
 from common.scan_files.skipped_files import Skips, Watches
 from common.settings.identity_keys import IdentityKeys, identity_keys
-from common.settings.loading import PacsSettings
+from common.settings.pacs import PacsSettings
 from common.wire.constants import FEATURES, LABEL_MAPS
 from common.wire.policy_from_settings import policy_from_settings, warn_of_dangers
 from fr_pacs.client import ScanClient

@@ -9,7 +9,7 @@ from common.domain.report import BrainReport
 from common.domain.types import HUB_NAME
 from common.errors import PeerAway, ProtocolError, Refusal
 from common.runtime.logger import Log, RateLimitedLog
-from common.settings.loading import PacsSettings
+from common.settings.pacs import PacsSettings
 from common.wire.blocking_connection import Channel
 from common.wire.blocking_server import BlockingServer
 from common.wire.connection_policy import ConnectionPolicy

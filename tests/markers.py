@@ -105,7 +105,9 @@ def _reached(function: Any) -> frozenset[str]:
 def _used_by(used: Any) -> Iterator[Any]:
     """Modules, functions and classes that a function names, or a class's functions."""
     if isinstance(used, type):
-        members = (inspect.unwrap(getattr(v, "fget", None) or v) for v in vars(used).values())
+        # Looking into a validator that pydantic has deferred would build it, and change the class.
+        own = [value for name, value in vars(used).items() if not name.startswith("__pydantic")]
+        members = (inspect.unwrap(getattr(v, "fget", None) or v) for v in own)
         yield from (m for m in members if isinstance(m, FunctionType))
         yield from (base for base in used.__mro__[1:] if base.__module__.startswith("tests"))
     elif isinstance(used, FunctionType):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from common.settings.loading import HubSettings
+from common.settings.hub import HubSettings
 from common.store.db_manager import DBManager
 from tests.running import SECRET, free_port, hub_settings, listens, until
 

@@ -18,7 +18,7 @@ from common.domain.scan import BrainScan
 from common.domain.types import HUB_NAME
 from common.runtime.lifecycle import Stop
 from common.runtime.logger import get_log
-from common.settings.loading import HubSettings
+from common.settings.hub import HubSettings
 from common.store.db_manager import DBManager
 from common.wire.blocking_connection import Channel
 from common.wire.connection_policy import ConnectionPolicy

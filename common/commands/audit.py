@@ -23,7 +23,8 @@ from common.errors import SettingsError
 from common.runtime.console import Console, Table, write_json
 from common.runtime.entry_point import run_command
 from common.runtime.lifecycle import Exit
-from common.settings.loading import AuditSettings, load_settings
+from common.settings.commands import AuditSettings
+from common.settings.loading import load_settings
 from common.store.opening import open_existing_store
 
 LINES = 10_000

@@ -18,7 +18,8 @@ from common.errors import SettingsError
 from common.runtime.console import write_text
 from common.runtime.entry_point import run_command
 from common.runtime.lifecycle import Exit
-from common.settings.loading import AuditExportSettings, load_settings
+from common.settings.commands import AuditExportSettings
+from common.settings.loading import load_settings
 from common.settings.private_files import read_private
 from common.store.opening import open_existing_store
 

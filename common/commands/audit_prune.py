@@ -11,7 +11,8 @@ from common.runtime.console import write_text
 from common.runtime.entry_point import run_command
 from common.runtime.lifecycle import Exit
 from common.runtime.logger import command_log
-from common.settings.loading import AuditPruneSettings, load_settings
+from common.settings.commands import AuditPruneSettings
+from common.settings.loading import load_settings
 from common.store.opening import open_existing_store
 
 

@@ -21,7 +21,8 @@ from common.errors import SettingsError
 from common.runtime.console import write_text
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
-from common.settings.loading import CertSettings, load_settings
+from common.settings.commands import CertSettings
+from common.settings.loading import load_settings
 from common.settings.private_files import check_private
 
 AUTHORITY_DAYS = 3650

@@ -14,7 +14,8 @@ from common.runtime.console import write_text
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
 from common.runtime.logger import command_log
-from common.settings.loading import EraseSettings, load_settings
+from common.settings.commands import EraseSettings
+from common.settings.loading import load_settings
 from common.store.db_manager import DBManager
 from common.store.opening import open_existing_store
 

@@ -13,7 +13,8 @@ from common.runtime.console import Console, write_text
 from common.runtime.entry_point import run_command
 from common.runtime.lifecycle import Exit
 from common.runtime.logger import command_log
-from common.settings.loading import ErrorsSettings, RequeueSettings, load_settings
+from common.settings.commands import ErrorsSettings, RequeueSettings
+from common.settings.loading import load_settings
 from common.store.db_manager import DBManager
 from common.store.failed_scans import FailedScan, Requeued
 from common.store.opening import open_existing_store

@@ -15,7 +15,8 @@ from common.domain.types import Frozen
 from common.runtime.console import Console, write_json
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
-from common.settings.loading import MigrateSettings, load_settings
+from common.settings.commands import MigrateSettings
+from common.settings.loading import load_settings
 from common.store.migrations.runner import Migrator
 from common.store.migrations.step import Progress
 from common.store.opening import require_folder, store_uri

@@ -11,7 +11,8 @@ from common.domain.pacs_key import HubSecret
 from common.runtime.console import write_text
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
-from common.settings.loading import PacsKeySettings, load_settings
+from common.settings.commands import PacsKeySettings
+from common.settings.loading import load_settings
 from common.settings.local_secret import existing_secret
 
 

@@ -10,7 +10,8 @@ from common.runtime.console import write_json, write_text
 from common.runtime.entry_point import run_command
 from common.runtime.lifecycle import Exit
 from common.runtime.logger import command_log
-from common.settings.loading import RetentionSettings, load_settings
+from common.settings.commands import RetentionSettings
+from common.settings.loading import load_settings
 from common.store.db_manager import DBManager
 from common.store.opening import open_existing_store
 

@@ -17,7 +17,8 @@ from common.errors import SettingsError, StoreRefused
 from common.runtime.console import write_text
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
-from common.settings.loading import RoleSettings, load_settings
+from common.settings.commands import RoleSettings
+from common.settings.loading import load_settings
 from common.store.connection import Connection
 from common.store.roles import PRIVILEGES, Roles
 from common.store.schema import SCHEMA_VERSION

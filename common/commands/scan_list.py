@@ -15,7 +15,8 @@ from common.runtime.console import Console, write_csv
 from common.runtime.entry_point import run_command
 from common.runtime.lifecycle import Exit
 from common.runtime.logger import command_log
-from common.settings.loading import ListSettings, load_settings
+from common.settings.commands import ListSettings
+from common.settings.loading import load_settings
 from common.store.opening import open_existing_store
 from common.store.scan_list import ListedScan, Wanted
 

@@ -13,7 +13,8 @@ from common.runtime.console import Console, write_text
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
 from common.runtime.logger import command_log
-from common.settings.loading import RedeliverSettings, UndeliveredSettings, load_settings
+from common.settings.commands import RedeliverSettings, UndeliveredSettings
+from common.settings.loading import load_settings
 from common.store.db_manager import DBManager
 from common.store.opening import open_existing_store
 from common.store.undeliverable import UndeliverableReport

@@ -27,7 +27,8 @@ from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import DO_NOT_RESTART, Exit, Lifecycle, describe_exit
 from common.runtime.logger import configure
 from common.runtime.run_totals import ProgressBar, Totals, progress_bar
-from common.settings.loading import LaunchSettings, load_settings
+from common.settings.launch import LaunchSettings
+from common.settings.loading import load_settings
 from common.store.opening import open_store
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from common.domain.types import HUB_NAME
 from common.errors import SettingsError
-from common.settings.loading import LaunchSettings
+from common.settings.launch import LaunchSettings
 
 
 def own_certificates(settings: LaunchSettings) -> dict[str, dict[str, str]]:

@@ -1,7 +1,7 @@
 """The secrets for ``fr all``: each unit gets only those that it needs."""
 
 from common.domain.pacs_key import HubSecret
-from common.settings.loading import LaunchSettings
+from common.settings.launch import LaunchSettings
 from common.settings.local_secret import local_secret
 
 _NONE = {"SHARED_SECRET": "", "SHARED_SECRET_FILE": "", "PACS_KEY": "", "PACS_KEY_FILE": ""}

@@ -10,9 +10,9 @@ import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from common.errors import SettingsError
-from common.settings.commands import PseudonymSettings
 from common.settings.pacs import PacsSettings
 from common.settings.private_files import make_private, read_private
 
@@ -20,6 +20,22 @@ PSEUDONYM_KEY = "pseudonym.key"
 SCAN_ID_KEY = "scan-id.key"
 
 _KEY = re.compile(r"[0-9a-fA-F]{64}")
+
+
+class HasPseudonyms(Protocol):
+    """Settings that say where the key of a Fr-PACS' pseudonyms is."""
+
+    @property
+    def data_dir(self) -> Path:
+        """The folder of this machine."""
+
+    @property
+    def pacs_name(self) -> str:
+        """Its Fr-PACS."""
+
+    @property
+    def pseudonym_key_file(self) -> Path | None:
+        """Where the key is; None: in the folder of the Fr-PACS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +87,7 @@ def _keys(pseudonyms: Path, scan_ids: Path) -> IdentityKeys:
     )
 
 
-def existing_pseudonym_key(settings: PacsSettings | PseudonymSettings) -> bytes:
+def existing_pseudonym_key(settings: HasPseudonyms) -> bytes:
     """The key of the pseudonyms of a Fr-PACS that has one, 32 bytes.
 
     Raises:
@@ -91,7 +107,7 @@ def existing_pseudonym_key(settings: PacsSettings | PseudonymSettings) -> bytes:
     return _key_in(path, "PSEUDONYM_KEY_FILE")
 
 
-def _pseudonym_key_file(settings: PacsSettings | PseudonymSettings) -> Path:
+def _pseudonym_key_file(settings: HasPseudonyms) -> Path:
     folder = settings.data_dir.expanduser() / settings.pacs_name
     return settings.pseudonym_key_file or folder / PSEUDONYM_KEY
 

@@ -9,11 +9,11 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar, NoReturn, TypeVar
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliSettingsSource,
@@ -22,104 +22,12 @@ from pydantic_settings import (
 )
 
 from common.domain.foreign_text import PATH, quote
-from common.domain.pacs_key import PacsKeys
 from common.domain.validation_errors import remedy
 from common.errors import SettingsError, SettingsWarning
-from common.settings.base import (
-    DOT_ENV,
-    IN_PLAIN,
-    IntakeSettings,
-    KeepSettings,
-    MachineSettings,
-    Port,
-    SecretSettings,
-    Settings,
-    Shape,
-    StoreSettings,
-    WireSettings,
-)
-from common.settings.brain import BrainSettings
-from common.settings.commands import (
-    AuditExportSettings,
-    AuditPruneSettings,
-    AuditSettings,
-    CertSettings,
-    EraseSettings,
-    ErrorsSettings,
-    ListSettings,
-    MigrateSettings,
-    PacsKeySettings,
-    PseudonymSettings,
-    ReanalyzeSettings,
-    RedeliverSettings,
-    ReportSettings,
-    RequeueSettings,
-    RetentionSettings,
-    RoleSettings,
-    UndeliveredSettings,
-    VerifySettings,
-)
-from common.settings.hosts import Address, is_loopback, split_address
-from common.settings.hub import HubSettings
+from common.settings.base import DOT_ENV, Settings
 from common.settings.misspelt import refusal_of, warnings_of
+from common.settings.names import names_of
 from common.settings.ownership import check_own
-from common.settings.pacs import ENDLESS_RATE, PacsSettings
-from common.settings.users import UsersSettings
-from common.settings.web import WebSettings
-
-__all__ = [
-    "ENDLESS_RATE",
-    "IN_PLAIN",
-    "SECRETS",
-    "Address",
-    "AuditExportSettings",
-    "AuditPruneSettings",
-    "AuditSettings",
-    "BrainSettings",
-    "CertSettings",
-    "EraseSettings",
-    "ErrorsSettings",
-    "HubSettings",
-    "IntakeSettings",
-    "KeepSettings",
-    "LaunchSettings",
-    "ListSettings",
-    "MachineSettings",
-    "MigrateSettings",
-    "PacsKeySettings",
-    "PacsSettings",
-    "Port",
-    "PseudonymSettings",
-    "ReanalyzeSettings",
-    "RedeliverSettings",
-    "ReportSettings",
-    "RequeueSettings",
-    "RetentionSettings",
-    "RoleSettings",
-    "SecretSettings",
-    "Settings",
-    "Shape",
-    "StoreSettings",
-    "UndeliveredSettings",
-    "UsersSettings",
-    "VerifySettings",
-    "WebSettings",
-    "WireSettings",
-    "is_loopback",
-    "load_settings",
-    "split_address",
-]
-
-
-class LaunchSettings(HubSettings, BrainSettings, PacsSettings, WebSettings):
-    """Runs Fr-HUB, Fr-BRAIN, Fr-PACS and the API with its page on this machine."""
-
-    web: bool = Field(default=True, description="0 leaves out the API and its page")
-
-    def given_keys(self) -> PacsKeys | None:
-        """Fr-HUB's: that of the Fr-PACS is derived from them."""
-        return SecretSettings.given_keys(self)
-
 
 S = TypeVar("S", bound=Settings)
 
@@ -158,7 +66,7 @@ def load_settings(kind: type[S], program: str, arguments: list[str] | None = Non
 
     check_own(DOT_ENV, ".env")
     launched = "LIFELINE_FD" in os.environ  # then the launcher has checked the names
-    if not launched and (refusal := refusal_of(program, _names_of(kind), given)):
+    if not launched and (refusal := refusal_of(program, names_of(kind), given)):
         raise SettingsError(refusal) from None
     try:
         read = Reader()
@@ -167,28 +75,11 @@ def load_settings(kind: type[S], program: str, arguments: list[str] | None = Non
     if (mongod := getattr(read, "fr_mongod", None)) is not None:
         check_own(mongod, "FR_MONGOD")
     if not launched:
-        everywhere = set().union(*map(_names_of, _kinds(Settings)))
-        for warning in warnings_of(everywhere, DOT_ENV):
+        for warning in warnings_of(DOT_ENV):
             warnings.warn(warning, SettingsWarning, stacklevel=2)
     # Return the plain class, because a local class cannot be pickled to a processor.
     values = {name: getattr(read, name) for name in kind.model_fields}
     return kind.model_construct(read.model_fields_set, **values)
-
-
-def _kinds(kind: type[Settings]) -> Iterator[type[Settings]]:
-    yield kind
-    for below in kind.__subclasses__():
-        yield from _kinds(below)
-
-
-def _names_of(kind: type[Settings]) -> set[str]:
-    """The names in capitals of the settings of a kind, with those that it still accepts."""
-    names: set[str] = set()
-    for name, field in kind.model_fields.items():
-        alias = field.validation_alias
-        accepted = alias.choices if isinstance(alias, AliasChoices) else [alias or name]
-        names.update(str(one).upper() for one in accepted)
-    return names
 
 
 SECRETS = frozenset({"--mongodb-uri", "--shared-secret", "--pacs-key"})

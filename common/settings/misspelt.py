@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from dotenv import dotenv_values
 
+from common.settings.names import every_name
+
 _ALIKE = 0.8
 """From 0 to 1, as difflib measures it: one letter of five, or two of ten."""
 
@@ -52,14 +54,15 @@ def _is_empty(option: str, arguments: Sequence[str]) -> bool:
     return any(one == f"{option}=" or (one == option and not value) for one, value in pairs)
 
 
-def warnings_of(settings: Collection[str], dot_env: Path) -> Iterator[str]:
-    """A sentence for each misspelt name in ``.env``.
+def warnings_of(dot_env: Path) -> Iterator[str]:
+    """A sentence for each misspelt name in ``.env``, which is for all programs.
 
     Args:
-        settings: those that any program reads: ``.env`` is for all of them.
         dot_env: the file, which need not exist.
     """
-    for name in _of_file(dot_env):
+    given = list(_of_file(dot_env))
+    settings = every_name() if given else set()
+    for name in given:
         if name not in settings and (meant := _nearest(name, settings)):
             yield f"{dot_env.name}: there is no setting {name}: did you mean {meant}?"
 

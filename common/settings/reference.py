@@ -5,22 +5,25 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from common.settings.loading import (
+from common.settings.base import (
+    IntakeSettings,
+    KeepSettings,
+    MachineSettings,
+    Settings,
+    StoreSettings,
+    WireSettings,
+)
+from common.settings.brain import BrainSettings
+from common.settings.commands import (
     AuditExportSettings,
     AuditPruneSettings,
     AuditSettings,
-    BrainSettings,
     CertSettings,
     EraseSettings,
     ErrorsSettings,
-    HubSettings,
-    IntakeSettings,
-    KeepSettings,
     ListSettings,
-    MachineSettings,
     MigrateSettings,
     PacsKeySettings,
-    PacsSettings,
     PseudonymSettings,
     ReanalyzeSettings,
     RedeliverSettings,
@@ -28,14 +31,13 @@ from common.settings.loading import (
     RequeueSettings,
     RetentionSettings,
     RoleSettings,
-    Settings,
-    StoreSettings,
     UndeliveredSettings,
-    UsersSettings,
     VerifySettings,
-    WebSettings,
-    WireSettings,
 )
+from common.settings.hub import HubSettings
+from common.settings.pacs import PacsSettings
+from common.settings.users import UsersSettings
+from common.settings.web import WebSettings
 
 _INTERNAL = {"lifeline_fd", "progress_fd"}
 RENAMED = frozenset({"STRANGERS"})

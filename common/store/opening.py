@@ -11,7 +11,7 @@ from common.errors import SchemaOlder, SettingsError, StoreUnavailable
 from common.mongod.guardian import shared_mongod
 from common.runtime.logger import AvailabilityLog, Log, command_log
 from common.runtime.retry import retrying
-from common.settings.loading import StoreSettings
+from common.settings.base import StoreSettings
 from common.store.db_manager import DBManager
 from common.store.migrations.runner import Migrator
 from common.store.schema import SCHEMA_VERSION

@@ -2,7 +2,7 @@
 
 from common.domain.pacs_key import HubSecret
 from common.runtime.logger import Log
-from common.settings.loading import WireSettings
+from common.settings.base import WireSettings
 from common.settings.local_secret import local_secret
 from common.wire.connection_policy import ConnectionPolicy
 from common.wire.constants import FEATURES

@@ -16,7 +16,8 @@ from common.runtime.console import Console
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
 from common.runtime.logger import get_log
-from common.settings.loading import ReanalyzeSettings, load_settings
+from common.settings.commands import ReanalyzeSettings
+from common.settings.loading import load_settings
 from common.store.db_manager import DBManager
 from common.store.opening import open_existing_store
 from common.store.revisions import Analysed

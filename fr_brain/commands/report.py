@@ -16,7 +16,8 @@ from common.runtime.console import Console, write_text
 from common.runtime.entry_point import run_unit
 from common.runtime.files import write_whole
 from common.runtime.lifecycle import Exit
-from common.settings.loading import ReportSettings, load_settings
+from common.settings.commands import ReportSettings
+from common.settings.loading import load_settings
 from common.store.db_manager import DBManager
 from common.store.documents import Claim
 from common.store.opening import open_existing_store

@@ -10,7 +10,8 @@ from common.runtime.console import unit_console
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit, Lifecycle
 from common.runtime.logger import configure, get_log
-from common.settings.loading import WebSettings, load_settings
+from common.settings.loading import load_settings
+from common.settings.web import WebSettings
 from common.store.opening import open_store, wait_for_store
 from common.store.presence import present
 from common.store.unit_parts import web_parts

@@ -14,8 +14,9 @@ from common.formats.dicom.pseudonyms import pseudonym
 from common.runtime.console import unit_console, write_text
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
+from common.settings.commands import PseudonymSettings
 from common.settings.identity_keys import existing_pseudonym_key
-from common.settings.loading import PseudonymSettings, load_settings
+from common.settings.loading import load_settings
 
 _LONGEST = 1024
 """Bytes of a line. PatientID has 64 characters at most (PS3.5 6.2, LO)."""

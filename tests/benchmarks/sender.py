@@ -25,7 +25,8 @@ from common.domain.types import hash_voxels, utc_now
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Lifecycle
 from common.runtime.logger import configure, get_log
-from common.settings.loading import PacsSettings, load_settings
+from common.settings.loading import load_settings
+from common.settings.pacs import PacsSettings
 from fr_pacs.sources.base import LoadedScan
 
 

@@ -14,7 +14,7 @@ from common.domain.findings import Findings, Lesions, Quality, Verdict
 from common.domain.scan import BrainScan
 from common.domain.states import ReportGenerated
 from common.runtime.logger import get_log
-from common.settings.loading import BrainSettings
+from common.settings.brain import BrainSettings
 from common.store.collections import Notification
 from common.store.db_manager import DBManager
 from common.store.notifications import NotificationListener

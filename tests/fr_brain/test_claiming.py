@@ -8,7 +8,8 @@ import pytest
 
 from common.domain.states import ReportGenerated
 from common.runtime.logger import get_log
-from common.settings.loading import BrainSettings, PacsSettings
+from common.settings.brain import BrainSettings
+from common.settings.pacs import PacsSettings
 from common.store.claim_documents import RETRY_PAUSES
 from common.store.db_manager import DBManager
 from common.store.unit_parts import brain_parts

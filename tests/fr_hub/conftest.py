@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.settings.loading import HubSettings
+from common.settings.hub import HubSettings
 from common.store.db_manager import DBManager
 from tests.fr_hub.pushing import Reports
 from tests.fr_hub.stores import GatedStore, gated

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from common.domain.scan_key import scan_key
-from common.settings.loading import HubSettings
+from common.settings.hub import HubSettings
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.wire.blocking_connection import Channel

@@ -3,7 +3,7 @@
 import numpy as np
 
 from common.domain.states import ReportGenerated
-from common.settings.loading import HubSettings
+from common.settings.hub import HubSettings
 from common.store.db_manager import DBManager
 from tests.factories import make_scan
 from tests.running import acked, send_scan, sender

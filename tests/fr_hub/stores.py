@@ -10,7 +10,7 @@ from bson import ObjectId
 
 from common.audit.writer import AuditWriter
 from common.runtime.logger import AvailabilityLog, get_log
-from common.settings.loading import HubSettings
+from common.settings.hub import HubSettings
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan
 from common.store.recording import Recorder

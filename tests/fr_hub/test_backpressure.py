@@ -15,7 +15,7 @@ from common.commands.verify import verify
 from common.domain.scan import Priority
 from common.domain.states import ReportGenerated
 from common.errors import StoreUnavailable
-from common.settings.loading import HubSettings
+from common.settings.hub import HubSettings
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan

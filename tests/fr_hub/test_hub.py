@@ -12,7 +12,7 @@ from tenacity import wait_fixed
 
 from common.audit.verification import AuditVerifier
 from common.errors import AlreadyRunning, SettingsError
-from common.settings.loading import IN_PLAIN
+from common.settings.base import IN_PLAIN
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan

@@ -6,7 +6,7 @@ import pytest
 
 from common.domain.scan_key import scan_key
 from common.errors import PeerAway, ProtocolError
-from common.settings.loading import HubSettings
+from common.settings.hub import HubSettings
 from common.store.db_manager import DBManager
 from common.wire.constants import PROTOCOL_VERSION
 from common.wire.scan_transfer import scan_messages

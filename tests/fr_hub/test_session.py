@@ -11,7 +11,7 @@ import pytest
 
 from common.domain.types import hash_voxels
 from common.mongod.embedded import find_mongod, start_mongod
-from common.settings.loading import HubSettings
+from common.settings.hub import HubSettings
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.scans import Scans

@@ -11,7 +11,7 @@ import pytest
 from common.domain.scan import BrainScan
 from common.domain.types import hash_voxels
 from common.domain.voxel_compression import pack
-from common.settings.loading import HubSettings
+from common.settings.hub import HubSettings
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from common.wire.constants import CHUNK_BYTES

@@ -18,7 +18,7 @@ from common.domain.scan import BrainScan
 from common.errors import SourceError
 from common.runtime.logger import AvailabilityLog, RateLimitedLog, get_log
 from common.runtime.run_totals import Totals
-from common.settings.loading import PacsSettings
+from common.settings.pacs import PacsSettings
 from common.wire.blocking_connection import Channel
 from common.wire.messages import Scan
 from common.wire.protocol import Side

@@ -11,7 +11,7 @@ import pytest
 from common.domain.scan import BrainScan
 from common.domain.voxel_compression import unpack
 from common.errors import ProtocolError, Refusal
-from common.settings.loading import PacsSettings
+from common.settings.pacs import PacsSettings
 from common.wire.blocking_connection import Channel
 from common.wire.messages import Ack, Chunk, Nack, ReportRequest, Scan
 from fr_pacs.hub_connection import FINAL_AFTER

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.settings.loading import PacsSettings
+from common.settings.pacs import PacsSettings
 from common.wire.blocking_connection import Channel
 from common.wire.messages import Ack, Busy, Scan
 from tests.fr_pacs.streams import (

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from common.errors import PeerAway, Refusal
-from common.settings.loading import PacsSettings
+from common.settings.pacs import PacsSettings
 from common.wire.constants import CHUNK_BYTES
 from common.wire.messages import Ack, Busy, Chunk, Hello, Nack, Scan
 from fr_pacs.client import MAX_REFUSALS

@@ -9,7 +9,7 @@ import pytest
 
 from common.errors import PeerAway, ProtocolError, Refusal
 from common.runtime.logger import AvailabilityLog, get_log
-from common.settings.loading import PacsSettings
+from common.settings.pacs import PacsSettings
 from common.wire.messages import Nack
 from fr_pacs.hub_connection import FINAL_AFTER, HubConnection
 from tests.fr_pacs.streams import Hub, pacs_settings

@@ -17,7 +17,7 @@ from common.errors import ProtocolError, Refusal, SourceError
 from common.runtime.lifecycle import Exit, Stop
 from common.runtime.logger import get_log
 from common.scan_files.skipped_files import SkippedFiles, Skips, Watches
-from common.settings.loading import PacsSettings
+from common.settings.pacs import PacsSettings
 from common.wire.blocking_connection import Channel
 from common.wire.constants import FAILED_SCANS, LABEL_MAPS
 from common.wire.messages import Ack, Nack, Report, Scan

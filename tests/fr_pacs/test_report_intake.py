@@ -10,7 +10,7 @@ import pytest
 
 from common.domain.report import report_id_of
 from common.errors import Refusal
-from common.settings.loading import PacsSettings
+from common.settings.pacs import PacsSettings
 from common.wire.blocking_connection import Channel
 from common.wire.constants import CHUNK_BYTES, FAILED_SCANS, FEATURES
 from common.wire.messages import Ack, Chunk, Failed, Message, Nack, Ping, Report

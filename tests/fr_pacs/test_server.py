@@ -21,7 +21,7 @@ from common.domain.report import REVISION_MAX, AnalyzerId, BrainReport, report_i
 from common.domain.report_text import report_text
 from common.errors import AlreadyRunning, PeerAway, ProtocolError, Refusal, SettingsError
 from common.runtime.logger import RateLimitedLog, get_log
-from common.settings.loading import PacsSettings
+from common.settings.pacs import PacsSettings
 from common.wire.blocking_connection import Channel
 from common.wire.connection_policy import ConnectionPolicy
 from common.wire.messages import Ack, Failed, Report

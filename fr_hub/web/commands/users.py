@@ -16,8 +16,9 @@ from common.runtime.console import write_text
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
 from common.runtime.logger import command_log
-from common.settings.loading import UsersSettings, load_settings
+from common.settings.loading import load_settings
 from common.settings.private_files import read_private
+from common.settings.users import UsersSettings
 from common.store.db_manager import DBManager
 from common.store.opening import open_existing_store
 from fr_hub.web.passwords import LONGEST, SHORTEST, Passwords

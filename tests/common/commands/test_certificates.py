@@ -13,7 +13,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from common.commands import certificates as certs
 from common.commands.certificates import Authority
 from common.errors import SettingsError
-from common.settings.loading import CertSettings, load_settings
+from common.settings.commands import CertSettings
+from common.settings.loading import load_settings
 from tests.processes import ROOT, environment
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from common.commands.pacs_key import main
 from common.domain.pacs_key import HubSecret, PacsKey
-from common.settings.loading import PacsSettings
 from common.settings.local_secret import local_secret
+from common.settings.pacs import PacsSettings
 from tests.processes import ROOT, environment
 
 SECRET = "correct-horse-battery-staple-1234"  # noqa: S105 - of nothing

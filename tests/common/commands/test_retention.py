@@ -15,7 +15,8 @@ from common.domain.scan_key import scan_id_of
 from common.domain.states import PURGED, ReportGenerated
 from common.errors import SettingsError
 from common.runtime.lifecycle import Exit
-from common.settings.loading import HubSettings, load_settings
+from common.settings.hub import HubSettings
+from common.settings.loading import load_settings
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import report_document

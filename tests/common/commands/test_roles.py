@@ -22,7 +22,8 @@ from common.domain.tenant import tenants_of
 from common.errors import SettingsError, StoreRefused
 from common.mongod.embedded import find_mongod, start_mongod
 from common.runtime.logger import get_log
-from common.settings.loading import RoleSettings, load_settings
+from common.settings.commands import RoleSettings
+from common.settings.loading import load_settings
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from common.store.roles import COLLECTIONS, PRIVILEGES

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from common.commands.verify import StoreVerdict, verify
-from common.settings.loading import StoreSettings
+from common.settings.base import StoreSettings
 from common.store.opening import open_store
 from common.wire.blocking_connection import Channel
 from common.wire.messages import Scan

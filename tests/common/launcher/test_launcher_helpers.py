@@ -13,15 +13,13 @@ from common.errors import AlreadyRunning, SettingsError
 from common.launcher.launcher import Launcher, _as_text, only_one
 from common.runtime.console import Console
 from common.runtime.lifecycle import Stop
-from common.settings.loading import (
-    BrainSettings,
-    HubSettings,
-    LaunchSettings,
-    PacsSettings,
-    Settings,
-    WebSettings,
-    load_settings,
-)
+from common.settings.base import Settings
+from common.settings.brain import BrainSettings
+from common.settings.hub import HubSettings
+from common.settings.launch import LaunchSettings
+from common.settings.loading import load_settings
+from common.settings.pacs import PacsSettings
+from common.settings.web import WebSettings
 
 UNITS = (HubSettings, BrainSettings, PacsSettings, WebSettings)
 

@@ -6,7 +6,7 @@ import pytest
 
 from common.errors import SettingsError
 from common.launcher.unit_certificates import own_certificates
-from common.settings.loading import LaunchSettings
+from common.settings.launch import LaunchSettings
 
 FILES = ("fr-hub.crt", "pacs-2.crt", "fr-hub.key", "pacs-2.key")
 

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from common.domain.pacs_key import HubSecret
 from common.errors import SettingsError
 from common.launcher.unit_secrets import own_secrets
-from common.settings.loading import LaunchSettings
+from common.settings.launch import LaunchSettings
 from common.settings.local_secret import local_secret
 
 SECRET = "correct-horse-battery-staple-1234"  # noqa: S105 - of nothing

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import AliasChoices
 
-from common.settings.loading import Settings
+from common.settings.base import Settings
 
 
 @pytest.fixture(autouse=True)

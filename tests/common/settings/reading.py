@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import SettingsError
-from common.settings.loading import Settings, load_settings
+from common.settings.base import Settings
+from common.settings.loading import load_settings
 
 
 def error_for(kind: type[Settings], *arguments: str) -> str:

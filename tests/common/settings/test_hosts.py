@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.settings.hosts import is_loopback, named_host, split_address
-from common.settings.loading import HubSettings, PacsSettings, load_settings
+from common.settings.hub import HubSettings
+from common.settings.loading import load_settings
+from common.settings.pacs import PacsSettings
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from common.errors import SettingsError
+from common.settings.commands import PseudonymSettings
 from common.settings.identity_keys import (
     PSEUDONYM_KEY,
     SCAN_ID_KEY,
@@ -15,7 +16,7 @@ from common.settings.identity_keys import (
     identity_keys,
     upload_keys,
 )
-from common.settings.loading import PacsSettings, PseudonymSettings
+from common.settings.pacs import PacsSettings
 from tests.factories import together
 
 

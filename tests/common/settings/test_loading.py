@@ -8,20 +8,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from common.settings.loading import (
-    SECRETS,
-    BrainSettings,
-    ErrorsSettings,
-    HubSettings,
-    LaunchSettings,
-    PacsSettings,
-    RequeueSettings,
-    Settings,
-    StoreSettings,
-    VerifySettings,
-    WireSettings,
-    load_settings,
-)
+from common.settings.base import Settings, StoreSettings, WireSettings
+from common.settings.brain import BrainSettings
+from common.settings.commands import ErrorsSettings, RequeueSettings, VerifySettings
+from common.settings.hub import HubSettings
+from common.settings.launch import LaunchSettings
+from common.settings.loading import SECRETS, load_settings
+from common.settings.pacs import PacsSettings
 from tests.common.settings.reading import error_for
 
 KINDS: tuple[type[Settings], ...] = (

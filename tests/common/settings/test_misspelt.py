@@ -9,13 +9,11 @@ from pathlib import Path
 import pytest
 
 from common.errors import SettingsError, SettingsWarning
-from common.settings.loading import (
-    AuditSettings,
-    LaunchSettings,
-    PacsSettings,
-    Settings,
-    load_settings,
-)
+from common.settings.base import Settings
+from common.settings.commands import AuditSettings
+from common.settings.launch import LaunchSettings
+from common.settings.loading import load_settings
+from common.settings.pacs import PacsSettings
 from tests.common.settings.reading import error_for
 
 ROOT = Path(__file__).parents[3]

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from common.errors import SettingsError
-from common.settings.loading import HubSettings, PacsSettings, VerifySettings, load_settings
+from common.settings.commands import VerifySettings
+from common.settings.hub import HubSettings
+from common.settings.loading import load_settings
 from common.settings.ownership import check_own
+from common.settings.pacs import PacsSettings
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

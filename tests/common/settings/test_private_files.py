@@ -7,7 +7,9 @@ import pytest
 
 from common.errors import SettingsError
 from common.settings import private_files
-from common.settings.loading import HubSettings, PacsSettings, Settings
+from common.settings.base import Settings
+from common.settings.hub import HubSettings
+from common.settings.pacs import PacsSettings
 from common.settings.private_files import check_private, make_private, read_private
 from common.wire.tls import Tls
 from tests.common.settings.reading import error_for, secret_file

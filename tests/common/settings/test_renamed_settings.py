@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from common.errors import SettingsError
-from common.settings.loading import HubSettings, PacsSettings, WireSettings, load_settings
+from common.settings.base import WireSettings
+from common.settings.hub import HubSettings
+from common.settings.loading import load_settings
+from common.settings.pacs import PacsSettings
 
 KINDS = pytest.mark.parametrize("kind", [HubSettings, PacsSettings])
 NAMES = pytest.mark.parametrize("name", ["STRANGERS", "MAX_UNAUTHENTICATED"])

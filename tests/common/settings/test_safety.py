@@ -6,16 +6,13 @@ from pathlib import Path
 import pytest
 
 from common.domain.pacs_key import PacsKey
-from common.settings.loading import (
-    IN_PLAIN,
-    BrainSettings,
-    HubSettings,
-    LaunchSettings,
-    PacsSettings,
-    Settings,
-    VerifySettings,
-    load_settings,
-)
+from common.settings.base import IN_PLAIN, Settings
+from common.settings.brain import BrainSettings
+from common.settings.commands import VerifySettings
+from common.settings.hub import HubSettings
+from common.settings.launch import LaunchSettings
+from common.settings.loading import load_settings
+from common.settings.pacs import PacsSettings
 from tests.common.settings.reading import error_for, secret_file
 
 SECRET = "0123456789abcdef" * 2

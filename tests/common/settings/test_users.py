@@ -4,7 +4,8 @@ import pytest
 
 from common.domain.user import Role
 from common.errors import SettingsError
-from common.settings.loading import UsersSettings, load_settings
+from common.settings.loading import load_settings
+from common.settings.users import UsersSettings
 
 
 def load(*arguments: str) -> UsersSettings:

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from common.errors import SchemaNewer, SettingsError, StoreError, StoreRefused, StoreUnavailable
 from common.mongod.embedded import find_mongod
 from common.runtime.logger import AvailabilityLog
-from common.settings.loading import StoreSettings
+from common.settings.base import StoreSettings
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan

@@ -5,7 +5,7 @@ import struct
 from collections import Counter
 
 from common.errors import ProtocolError
-from common.settings.loading import HubSettings
+from common.settings.hub import HubSettings
 from common.store.db_manager import DBManager
 from common.wire.frames import encode
 from common.wire.messages import Message

@@ -7,8 +7,10 @@ from structlog.testing import CapturingLogger
 
 from common.domain.pacs_key import HubSecret, PacsKey
 from common.errors import SettingsError
-from common.settings.loading import HubSettings, PacsSettings, load_settings
+from common.settings.hub import HubSettings
+from common.settings.loading import load_settings
 from common.settings.local_secret import local_secret
+from common.settings.pacs import PacsSettings
 from common.wire.connection_policy import ConnectionPolicy
 from common.wire.constants import FEATURES
 from common.wire.policy_from_settings import policy_from_settings, warn_of_dangers

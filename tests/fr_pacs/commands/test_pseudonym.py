@@ -9,7 +9,7 @@ import pytest
 
 from common.formats.dicom.pseudonyms import pseudonym
 from common.settings.identity_keys import identity_keys
-from common.settings.loading import PacsSettings
+from common.settings.pacs import PacsSettings
 from tests.processes import ROOT, environment
 
 

@@ -2,7 +2,7 @@
 
 from common.domain.file_outcomes import FileOutcome
 from common.domain.scan import Priority
-from common.settings.loading import PacsSettings
+from common.settings.pacs import PacsSettings
 from fr_pacs.sources.base import (
     Account,
     Origin,
