@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 
 from common.domain.loinc import LOINC, is_loinc, is_unit
 from common.domain.personal_text import Line, Note
-from common.domain.types import Frozen, Instant, utc_now
+from common.domain.types import REQUEST_BODY, Frozen, Instant, utc_now
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]", re.ASCII)
@@ -199,7 +199,7 @@ _EXAMPLES: list[Any] = [
 class NewMeasurement(Frozen):
     """A measurement to be stored."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": _EXAMPLES})
+    model_config = ConfigDict(json_schema_extra={"examples": _EXAMPLES}, **REQUEST_BODY)
 
     kind: MeasurementKind
     code: Code | None = Field(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from common.domain.personal_text import Line
-from common.domain.types import Frozen, Pseudonym, utc_now
+from common.domain.types import REQUEST_BODY, Frozen, Pseudonym, utc_now
 
 AGE_MAX = 130
 """Years; nobody is known to have lived longer than 122."""
@@ -103,7 +103,7 @@ class _PatientFields(Frozen):
 class NewPatient(_PatientFields):
     """A patient to be stored."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]}, **REQUEST_BODY)
 
     name: Line
 
@@ -112,7 +112,7 @@ class PatientChanges(_PatientFields):
     """What to change of a patient; what is not named stays as it is."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"conditions": ["Multiple sclerosis"]}]}
+        json_schema_extra={"examples": [{"conditions": ["Multiple sclerosis"]}]}, **REQUEST_BODY
     )
 
     name: Line | None = None

@@ -111,6 +111,11 @@ Instant = Annotated[datetime, AfterValidator(_in_utc)]
 """A time, in UTC."""
 
 
+REQUEST_BODY = ConfigDict(defer_build=False)
+"""Of models that the API takes as a request's body: FastAPI warns if their validators are built
+later than its own."""
+
+
 class Frozen(BaseModel):
     """Base of the models: immutable; refuses unknown fields, NaN and infinity.
 
