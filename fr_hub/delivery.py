@@ -1,4 +1,5 @@
-"""Delivering reports over one connection to a Fr-PACS: leased, sent, answered, marked.
+"""Delivering reports over one connection to a Fr-PACS: leased and sent. Those that it acknowledges
+are marked in ``fr_hub.answers``.
 
 A report that ends the connection must not block the others. When a connection ends, the reports
 that were under way are suspects; on the next one they are sent singly, each after the answer to the
@@ -9,22 +10,21 @@ all others are delivered meanwhile.
 import asyncio
 import contextlib
 import math
-import random
 import time
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
 
 from common.domain.report import PICTURE_BYTES_MAX
-from common.domain.scan_key import scan_id_of, scan_key
+from common.domain.scan_key import scan_id_of
 from common.errors import PeerAway, ProtocolError, Refusal, StoreError
 from common.runtime.logger import RateLimitedLog
 from common.store.documents import Leased, OutgoingReport
-from common.store.due_times import LONGEST_DELAY_S
 from common.wire.async_connection import AsyncChannel
 from common.wire.constants import FAILED_SCANS
-from common.wire.messages import Ack, Failed, Forwarded, InvalidMessage, Nack
+from common.wire.messages import Failed, Forwarded
+from fr_hub.answers import MAX_REFUSALS, Answers
 from fr_hub.async_store import Leasing
 from fr_hub.context import HubContext
+from fr_hub.in_flight import NOTICE, InFlight, Outgoing, delay_s
 from fr_hub.label_delivery import LabelDelivery
 
 LEASE_S = 10.0
@@ -38,44 +38,16 @@ half: each is in memory as it is stored and as a frame."""
 ANSWER_S = 60.0
 """How long a report that is sent singly may stay unanswered."""
 
-FIRST_DELAY_S = 1.0
-REFUSED_DELAY_S = 30.0
-
-MAX_REFUSALS = 5
-"""A report is undeliverable after this many tries if Fr-PACS refuses it for good, or says that it
-broke the protocol."""
-
 MAX_LOSSES = 10
-"""The same if the connection is lost each time that the report is sent alone. Fr-PACS may have been
-stopped at these moments, so this takes more tries."""
+"""A report is undeliverable after this many tries if the connection is lost each time that it is
+sent alone. Fr-PACS may have been stopped at these moments, so this takes more tries than
+``answers.MAX_REFUSALS``."""
 
 _FRAME_OVERHEAD = 256
 """More than what surrounds a report in its frame, bytes."""
 
 _TOGETHER_BYTES = 256 * 1024
 """Reports are handed to the connection in pieces of about this size."""
-
-
-_NOTICE = 0
-"""In the place of a revision: not a report, but the notice that a scan failed for good."""
-
-
-class InFlight(NamedTuple):
-    """A report or a notice that was sent and is not answered."""
-
-    revision: int
-    tries: int
-    leased_at: float
-    """``time.monotonic()``; of a renewed lease, when that was."""
-    labels_s: float = 0.0
-    """How much longer the answer to a report may take because of its label maps, seconds; 0: none
-    were sent."""
-
-
-def delay_s(tries: int, first_s: float = FIRST_DELAY_S) -> float:
-    """Seconds until the next try of a report: exponential backoff with full jitter."""
-    longest = min(LONGEST_DELAY_S, first_s * 2 ** min(max(tries, 1) - 1, 16))
-    return random.uniform(0, longest)  # noqa: S311 - jitter, not a secret
 
 
 class Delivery:
@@ -117,15 +89,13 @@ class Delivery:
         self._labels = LabelDelivery(
             hub.store, pacs, channel, limited_log, unlabelled, self._renew_all_leases
         )
-        self.answered = 0
-        """Reports that were acknowledged or refused."""
+        self._outgoing = Outgoing()
+        self._answers = Answers(
+            hub, pacs, channel, self._outgoing, self._labels, limited_log, self._on_answered
+        )
         self._wake = asyncio.Event()
         self._stopping = False
-        # By the key of the scan, in the order of their leases.
-        self._unanswered: dict[str, InFlight] = {}
-        self._acknowledged: dict[str, None] = {}  # keys, and not marked yet
         self._window_full = False  # when reports were last leased
-        self._to_mark = asyncio.Event()
         self._leasing: Leasing | None = None
         self._unsent: dict[str, float] = {}  # leased, and when: time.monotonic()
         self._looked_at = -math.inf  # for notices, time.monotonic()
@@ -133,6 +103,15 @@ class Delivery:
     def wake(self) -> None:
         """Look for reports now: there may be a new one."""
         self._wake.set()
+
+    @property
+    def answered(self) -> int:
+        """Reports that were acknowledged or refused."""
+        return self._outgoing.answered
+
+    def _on_answered(self) -> None:
+        if self._window_full or self._stopping:  # otherwise ``_send_reports`` does not wait for it
+            self._wake.set()
 
     def stop(self) -> None:
         """Send nothing more; ``run`` ends when all sent reports are answered and marked."""
@@ -146,8 +125,8 @@ class Delivery:
             ExceptionGroup: of ``PeerAway``, ``ProtocolError`` or ``StoreError``.
         """
         async with asyncio.TaskGroup() as tasks:
-            receiving = tasks.create_task(self._receive_answers())
-            marking = tasks.create_task(self._mark_acknowledged())
+            receiving = tasks.create_task(self._answers.receive())
+            marking = tasks.create_task(self._answers.mark_acknowledged())
             await self._send_singly()
             await self._send_reports()
             # Stopped: reports under way may still be acknowledged.
@@ -156,7 +135,7 @@ class Delivery:
             marking.cancel()
 
     async def _all_answered(self) -> None:
-        while self._unanswered or self._acknowledged:
+        while self._outgoing.unanswered or self._outgoing.acknowledged:
             self._wake.clear()
             await self._wake.wait()
 
@@ -184,7 +163,7 @@ class Delivery:
     @property
     def _free(self) -> int:
         """How many more may be under way."""
-        return min(self._settings.hub_batch, self._window - len(self._unanswered))
+        return min(self._settings.hub_batch, self._window - len(self._outgoing.unanswered))
 
     async def _send_notices(self, limit: int) -> None:
         """Tell Fr-PACS which of its scans failed for good."""
@@ -197,8 +176,10 @@ class Delivery:
         self._looked_at = now
         leased = await self._store.lease_notices(self._pacs, limit, LEASE_S)
         # As of reports: an acknowledgement names only the scan.
-        notices = [one for one in leased if one.key not in self._unanswered]
-        self._unanswered.update({one.key: InFlight(_NOTICE, one.tries, now) for one in notices})
+        notices = [one for one in leased if one.key not in self._outgoing.unanswered]
+        self._outgoing.unanswered.update(
+            {one.key: InFlight(NOTICE, one.tries, now) for one in notices}
+        )
         if notices:
             await self._channel.send(*(Failed(scan_id_of(one.key), one.cause) for one in notices))
 
@@ -206,10 +187,16 @@ class Delivery:
         """Extend the leases of reports whose answers take long. Fr-PACS may only be slow, and a
         lease that ended would begin anew, which counts as a try."""
         now = time.monotonic()
-        old = [key for key, one in self._unanswered.items() if now - one.leased_at >= LEASE_S / 2]
+        old = [
+            key
+            for key, one in self._outgoing.unanswered.items()
+            if now - one.leased_at >= LEASE_S / 2
+        ]
         for key in old:
-            self._unanswered[key] = self._unanswered[key]._replace(leased_at=now)
-        await self._extend([key for key in old if self._unanswered[key].revision != _NOTICE])
+            self._outgoing.unanswered[key] = self._outgoing.unanswered[key]._replace(leased_at=now)
+        await self._extend(
+            [key for key in old if self._outgoing.unanswered[key].revision != NOTICE]
+        )
 
     async def _renew_all_leases(self) -> None:
         """Extend also those of reports that wait behind the label maps of another one."""
@@ -230,7 +217,7 @@ class Delivery:
             leased = await self._lease(limit)
             # An acknowledgement names only the scan, so one revision of its report is under way at
             # a time. Another one is due again when its lease ends.
-            await self._send([r for r in leased if r.key not in self._unanswered])
+            await self._send([r for r in leased if r.key not in self._outgoing.unanswered])
         return leased.more
 
     async def _send_singly(self) -> None:
@@ -249,7 +236,7 @@ class Delivery:
         self._suspects.clear()
 
     async def _answer_of(self, report: OutgoingReport) -> None:
-        sent = self._unanswered.get(report.key)
+        sent = self._outgoing.unanswered.get(report.key)
         answer_s = ANSWER_S + (0 if sent is None else sent.labels_s)
         try:
             async with asyncio.timeout(answer_s):
@@ -291,7 +278,7 @@ class Delivery:
                 together, size = [], 0
             leased_at = self._unsent.pop(report.key, time.monotonic())
             labels_s = 0.0 if maps is None else maps.writing_s
-            self._unanswered[report.key] = InFlight(
+            self._outgoing.unanswered[report.key] = InFlight(
                 report.revision, report.tries, leased_at, labels_s
             )
             if maps is not None:
@@ -313,79 +300,6 @@ class Delivery:
             picture = await self._store.picture(report.key, report.picture_hash, largest)
         return Forwarded(report.content, picture), size + len(picture or b"")
 
-    # --- answers -------------------------------------------------------------------------------
-
-    async def _receive_answers(self) -> None:
-        while True:
-            match await self._channel.receive():
-                case Ack(ids):
-                    # Only of reports sent to it: a Fr-PACS cannot acknowledge another's reports.
-                    keys = (scan_key(scan_id, self._pacs) for scan_id in ids)
-                    self._acknowledged.update((k, None) for k in keys if k in self._unanswered)
-                    self._to_mark.set()
-                case Nack(id=None, code=code, reason=reason):
-                    raise ProtocolError(code, reason)
-                case Nack(id=str() as scan_id) as nack:
-                    await self._refused(scan_key(scan_id, self._pacs), nack)
-                case InvalidMessage():  # reports alone can have invalid content, none comes here
-                    continue
-
-    async def _refused(self, key: str, nack: Nack) -> None:
-        self._limited_log.warning(
-            "report refused", scan_id=nack.id, pacs=self._pacs, code=nack.code, reason=nack.reason
-        )
-        report = self._unanswered.get(key)
-        if report is None:
-            return
-        self._audit.refused(self._pacs, f"report: {nack.code}", nack.reason, [key])
-        if report.revision == _NOTICE:
-            await self._store.postpone_notices([key], delay_s(report.tries, REFUSED_DELAY_S))
-        elif not nack.retry and report.tries >= MAX_REFUSALS:
-            await self._give_up(key, report, f"Fr-PACS refuses it: {nack.reason}")
-        else:
-            # A newer revision may exist by then, or a newer release of Fr-PACS.
-            await self._store.postpone([key], delay_s(report.tries, REFUSED_DELAY_S))
-        self._count_answered([key])
-
-    async def _give_up(self, key: str, report: InFlight, cause: str) -> None:
-        if await self._store.mark_undeliverable(key, cause, report.revision):
-            self._limited_log.warning(
-                "report given up: list such reports with `fr undelivered`",
-                key=key,
-                cause=cause,
-                tries=report.tries,
-            )
-
-    async def _mark_acknowledged(self) -> None:
-        """Mark acknowledged reports as sent: all that came since the last time, together."""
-        while True:
-            await self._to_mark.wait()
-            self._to_mark.clear()
-            ids = list(self._acknowledged)
-            if ids:
-                await self._mark({i: r for i in ids if (r := self._unanswered.get(i))})
-                self._limited_log.debug_each("report delivered", ids, pacs=self._pacs)
-                for key in ids:
-                    del self._acknowledged[key]
-                self._labels.forget(ids)
-                self._count_answered(ids)
-
-    async def _mark(self, sent: dict[str, InFlight], *, retry: bool = True) -> None:
-        keys: dict[int, list[str]] = {}
-        for key, report in sent.items():
-            keys.setdefault(report.revision, []).append(key)
-        if notices := keys.pop(_NOTICE, None):
-            await self._store.mark_notices_sent(notices, self._pacs, until=lambda: not retry)
-        for revision, those in keys.items():
-            await self._store.mark_sent(those, revision, self._pacs, until=lambda: not retry)
-
-    def _count_answered(self, keys: list[str]) -> None:
-        self.answered += len(keys)
-        for key in keys:
-            self._unanswered.pop(key, None)
-        if self._window_full or self._stopping:  # otherwise ``_send_reports`` does not wait for it
-            self._wake.set()
-
     # --- the end -------------------------------------------------------------------------------
 
     async def close(self, error: Exception | None) -> set[str]:
@@ -403,10 +317,10 @@ class Delivery:
         if self._leasing is not None:
             with contextlib.suppress(StoreError):  # if it leased anything, the leases end
                 self._unsent.update({late.key: 0.0 for late in await self._leasing})
-        sent, self._unanswered = self._unanswered, {}
-        acknowledged = {key: sent.pop(key) for key in self._acknowledged if key in sent}
-        await self._mark(acknowledged, retry=False)
-        if notices := [key for key, one in sent.items() if one.revision == _NOTICE]:
+        sent, self._outgoing.unanswered = self._outgoing.unanswered, {}
+        acknowledged = {key: sent.pop(key) for key in self._outgoing.acknowledged if key in sent}
+        await self._answers.mark(acknowledged, retry=False)
+        if notices := [key for key, one in sent.items() if one.revision == NOTICE]:
             by_tries: dict[int, list[str]] = {}
             for key in notices:
                 by_tries.setdefault(sent.pop(key).tries, []).append(key)
@@ -433,7 +347,9 @@ class Delivery:
             return
         most = MAX_REFUSALS if isinstance(error, ProtocolError) else MAX_LOSSES
         if report.tries >= most:
-            await self._give_up(key, report, f"the connection ends whenever it is sent: {error}")
+            await self._answers.give_up(
+                key, report, f"the connection ends whenever it is sent: {error}"
+            )
         else:
             await self._store.postpone([key], delay_s(report.tries))
 

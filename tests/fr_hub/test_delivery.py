@@ -1,7 +1,6 @@
 """One report never blocks the others: found at the lease, or by sending singly."""
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,10 +10,8 @@ from common.domain.types import Document
 from common.errors import StoreError
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
-from common.store.due_times import LONGEST_DELAY_S
 from common.wire.messages import Ack
-from fr_hub import client, delivery
-from fr_hub.delivery import delay_s
+from fr_hub import answers, delivery
 from tests.factories import document_of, inside, make_reports
 from tests.fr_hub.pushing import Reports, due_at, is_sent, next_report, pushing
 from tests.fr_hub.strict_pacs import FRAME, StrictPacs
@@ -24,7 +21,8 @@ from tests.running import until
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries that follow soon."""
-    monkeypatch.setattr(delivery, "delay_s", lambda *_: 0.01)
+    for module in (answers, delivery):
+        monkeypatch.setattr(module, "delay_s", lambda *_: 0.01)
 
 
 def undeliverable(store: DBManager) -> dict[str, tuple[str, int]]:
@@ -91,17 +89,6 @@ def test_a_report_that_cannot_be_decoded_is_given_up_at_the_lease(
     assert undeliverable(store) == {reports[0].key: ("the stored report is damaged", 1)}
 
 
-@pytest.mark.usefixtures("quick")
-def test_a_report_that_fr_pacs_always_refuses_is_given_up_with_its_reason(
-    store: DBManager, pacs: Reports
-) -> None:
-    [report] = make_reports(store, 1)
-    change(store, report.key, {"report.shape": "round"})
-    with delivering(store, pacs):
-        until(lambda: undeliverable(store), 30)
-    assert undeliverable(store) == {report.key: ("Fr-PACS refuses it: shape: must be a list", 5)}
-
-
 def test_a_lost_connection_uses_up_no_try_of_the_reports_that_were_under_way(
     store: DBManager, pacs: Reports
 ) -> None:
@@ -137,38 +124,6 @@ def test_a_slow_answer_uses_up_one_try_however_many_leases_it_takes(
     assert document_of(store, report.key, Collection.REPORTS)["tries"] == 1
 
 
-def test_an_acknowledgement_counts_once_however_often_it_comes(
-    store: DBManager, pacs: Reports, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Else a Fr-PACS could fill Fr-HUB's memory while MongoDB is slow."""
-    [report, last] = make_reports(store, 2)
-    outbox = type(store.outbox)
-    mark, made = outbox.mark_sent, list[delivery.Delivery]()
-    marking, gate = threading.Event(), threading.Event()
-
-    def slow(self: Any, *args: Any) -> None:
-        marking.set()
-        assert gate.wait(30)
-        mark(self, *args)
-
-    def remembered(*args: Any) -> delivery.Delivery:
-        made.append(delivery.Delivery(*args))
-        return made[-1]
-
-    monkeypatch.setattr(outbox, "mark_sent", slow)
-    monkeypatch.setattr(client, "Delivery", remembered)
-    with pushing(store, pacs.settings()), contextlib.closing(pacs.accept()) as channel:
-        assert {next_report(channel), next_report(channel)} == {report.scan_id, last.scan_id}
-        for _ in range(10):
-            channel.send(Ack((report.scan_id,) * 100))
-        assert marking.wait(30)
-        channel.send(Ack((last.scan_id,)))
-        gate.set()
-        until(lambda: is_sent(store, last.scan_id))
-        until(lambda: made[0].answered >= 2)
-    assert made[0].answered == 2
-
-
 def test_whatever_one_report_causes_the_others_are_delivered(
     store: DBManager, pacs: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,11 +142,3 @@ def test_whatever_one_report_causes_the_others_are_delivered(
     with delivering(store, pacs):
         until(lambda: store.queries.count_reports()[True] == len(reports), 60)
     assert len(raised) == 2
-
-
-@pytest.mark.parametrize("tries", [0, 1, 2, 10, 1000])
-def test_the_delay_grows_with_the_tries_and_is_bounded(tries: int) -> None:
-    delays = [delay_s(tries) for _ in range(300)]
-    longest = min(LONGEST_DELAY_S, 2 ** max(tries - 1, 0))
-    assert 0 <= min(delays) < max(delays) <= longest
-    assert max(delays) > longest / 2
