@@ -13,7 +13,8 @@ import threading
 from collections.abc import Iterator
 
 from common.domain.audit_chain import whole_seq
-from common.domain.audit_message import is_exported, messages, outcome_of, time_of
+from common.domain.audit_codes import outcome_of
+from common.domain.audit_message import is_exported, messages, time_of
 from common.domain.types import Document, utc_now
 from common.errors import FrError
 from common.runtime.logger import AvailabilityLog, Log

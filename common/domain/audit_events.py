@@ -15,12 +15,16 @@ CAUSE_LONGEST = 300
 IDS_KEPT = 100
 """The most ids that an event of counted refusals names."""
 
+ASKED_FOR = "asked for"
+"""The outcome of an event that is recorded before what it is about is done."""
+
 _OF_ACCOUNT = frozenset({"account", "tenant", "route", "cause"})
 
 
 class Kind(StrEnum):
-    """What happened. The values are stored: never change one."""
+    """What happened."""
 
+    # The values are stored: never change one.
     # A writer's chain begins; it ends cleanly.
     OPENED = "opened"
     CLOSED = "closed"

@@ -2,22 +2,15 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Any
 from xml.etree import ElementTree as Xml
 
 import pytest
-from pydicom.sr._concepts_dict import concepts
 
 from common.domain.audit_events import Kind, event
 from common.domain.audit_message import (
-    CODES,
-    MINOR,
     SCANS_PER_MESSAGE,
-    SERIOUS,
-    SUCCESS,
     is_exported,
     messages,
-    outcome_of,
 )
 
 WRITER = "fr-web-host-12-ab"
@@ -36,14 +29,6 @@ def message_of(kind: object, **facts: object) -> Xml.Element:
 def code_in(root: Xml.Element, path: str) -> str | None:
     found = root.find(path)
     return None if found is None else found.get("csd-code")
-
-
-def test_the_codes_are_dicoms() -> None:
-    known: Any = concepts
-    meanings = {
-        code: meaning for one in known["DCM"].values() for code, (meaning, _) in one.items()
-    }
-    assert {code: meanings[code] for code in CODES} == CODES
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.ANCHOR])
@@ -74,49 +59,6 @@ def test_each_kind_of_event_becomes_a_message(kind: Kind) -> None:
 
 def test_an_anchor_is_not_exported() -> None:
     assert not is_exported(event(Kind.ANCHOR))
-
-
-@pytest.mark.parametrize(
-    ("kind", "route", "code", "action", "type_code"),
-    [
-        (Kind.VIEW, "GET /api/v1/patients/{patient_id}", "110110", "R", None),
-        (Kind.CHANGE, "POST /api/v1/patient", "110110", "C", None),
-        (Kind.DELETE, "DELETE /api/v1/measurements/{measurement_id}", "110110", "D", None),
-        (Kind.QUERY, "GET /api/v1/audit", "110101", "R", None),
-        (Kind.CHANGE, "PATCH /api/v1/users/{user}", "110113", "E", "110137"),
-        (Kind.QUERY, "GET /api/v1/users", "110112", "E", None),
-        (Kind.EXPORT, "GET /api/v1/scans/{key}/voxels.nii", "110106", "R", None),
-        (Kind.REFUSE, "GET /api/v1/audit", "110113", "E", "110132"),
-        (Kind.SIGN_IN, "POST /api/v1/session", "110114", "E", "110122"),
-        ("of a later release", "GET /api/v1/new", "110113", "E", None),
-    ],
-)
-def test_a_request_is_classified_by_its_kind_and_route(
-    kind: str, route: str, code: str, action: str, type_code: str | None
-) -> None:
-    root = message_of(kind, route=route, status=200, by="ada")
-    assert code_in(root, "EventIdentification/EventID") == code
-    assert root[0].attrib["EventActionCode"] == action
-    assert code_in(root, "EventIdentification/EventTypeCode") == type_code
-
-
-@pytest.mark.parametrize(
-    ("facts", "outcome"),
-    [
-        ({"kind": "view", "route": "GET /x", "status": 200}, SUCCESS),
-        ({"kind": "view", "route": "GET /x", "status": 404}, MINOR),
-        ({"kind": "change", "route": "POST /x", "status": 503}, SERIOUS),
-        ({"kind": "change", "route": "POST /x", "status": None}, SERIOUS),
-        ({"kind": "refuse", "route": "GET /x", "status": 403}, MINOR),
-        ({"kind": "error"}, SERIOUS),
-        ({"kind": "receive"}, SUCCESS),
-        ({"kind": "damaged entry"}, SERIOUS),
-    ],
-)
-def test_the_outcome_follows_from_the_status_or_the_kind(
-    facts: dict[str, object], outcome: int
-) -> None:
-    assert outcome_of(facts) == outcome
 
 
 def test_an_event_of_many_scans_becomes_messages_that_each_receiver_takes() -> None:
