@@ -8,10 +8,13 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+from pydantic import Field
+
 from common.audit.archive import Archive
 from common.audit.checkpoints import Checkpoints
 from common.audit.scan_index import RecordedEvents, ScanIndex
 from common.domain.audit_chain import Chain, Head, Problem
+from common.domain.scan_key import pacs_of
 from common.domain.states import ERASED, PURGED, ReportGenerated
 from common.domain.types import Document, Frozen
 from common.store.audit_log import Receipt
@@ -37,6 +40,8 @@ class Finding(Frozen):
 
     count: int = 0
     named: tuple[str, ...] = ()
+    of_pacs: dict[str, "Finding"] = Field(default={})
+    """Those about scans, by their Fr-PACS."""
 
 
 class AuditVerdict(Frozen):
@@ -66,19 +71,37 @@ class AuditVerdict(Frozen):
         return self.problems.count + sum(gap.count for gap in self.gaps.values())
 
 
+_ANY = ""
+
+
 class _Findings:
     def __init__(self, *kinds: str) -> None:
         self.counts = Counter[str](dict.fromkeys(kinds, 0))
         self.named: dict[str, list[str]] = {kind: [] for kind in kinds}
+        self._of_pacs: dict[str, dict[str, _Findings]] = {kind: {} for kind in kinds}
 
     def add(self, kind: str, name: str | None) -> None:
         self.counts[kind] += 1
-        if name is not None and len(self.named[kind]) < NAMED:
+        if name is None:
+            return
+        if len(self.named[kind]) < NAMED:
             self.named[kind].append(name)
+        # Of a damaged one, what is wrong follows its key.
+        if (pacs := pacs_of(name.partition(": ")[0])) is not None:
+            own = self._of_pacs[kind].setdefault(pacs, _Findings(_ANY))
+            own.counts[_ANY] += 1
+            if len(own.named[_ANY]) < NAMED:
+                own.named[_ANY].append(name)
 
     def findings(self) -> dict[str, Finding]:
         return {
-            kind: Finding(count=count, named=tuple(self.named[kind]))
+            kind: Finding(
+                count=count,
+                named=tuple(self.named[kind]),
+                of_pacs={
+                    pacs: own.findings()[_ANY] for pacs, own in self._of_pacs[kind].items()
+                },
+            )
             for kind, count in self.counts.items()
         }
 

@@ -203,7 +203,7 @@ class NewMeasurement(Frozen):
 
     kind: MeasurementKind
     code: Code | None = Field(
-        default=None, description="of kind 'other' alone; the other kinds have codes of their own"
+        default=None, description="only for the kind 'other'; Fr sets the codes of the other kinds"
     )
     value: _Number | None = None
     unit: Unit | None = Field(default=None, description="of UCUM")

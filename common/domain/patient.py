@@ -109,7 +109,7 @@ class NewPatient(_PatientFields):
 
 
 class PatientChanges(_PatientFields):
-    """What to change of a patient; what is not named stays as it is."""
+    """Fields of a patient to change; all others stay as they are."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"conditions": ["Multiple sclerosis"]}]}, **REQUEST_BODY

@@ -71,8 +71,9 @@ def check_affine(affine: npt.NDArray[Any]) -> None:
 
 
 class Priority(StrEnum):
-    """How urgent a scan is. Stored: never renamed."""
+    """How urgent a scan is."""
 
+    # Stored: never renamed.
     STAT = "stat"  # next, whatever else waits
     URGENT = "urgent"
     ROUTINE = "routine"

@@ -38,8 +38,9 @@ class Right(StrEnum):
 
 
 class Role(StrEnum):
-    """Roles of users. Stored: never change a value."""
+    """Roles of users."""
 
+    # Stored: never change a value.
     SUBMITTER = "submitter"
     READER = "reader"
     CLINICIAN = "clinician"

@@ -55,6 +55,7 @@ from common.store.schema_check import SchemaCheck
 from common.store.server_status import Server
 from common.store.sessions import Sessions
 from common.store.supervision import Supervision
+from common.store.tokens import Tokens
 from common.store.undeliverable import UndeliverableReports
 from common.store.undelivered_count import UndeliveredCount
 from common.store.units import Units
@@ -135,6 +136,7 @@ class DBManager:
         self.undeliverable = UndeliverableReports(connection, recorder)
         self.outbox = Outbox(connection, reconciliation, self.undeliverable, recorder)
         self.users = Users(connection)
+        self.tokens = Tokens(connection, self.users)
         self.requests = Requests(connection)
         self.priorities = Priorities(connection, recorder)
         self.sessions = Sessions(connection, self.users)

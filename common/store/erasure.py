@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from bson import ObjectId
 
-from common.domain.audit_events import Kind
+from common.domain.audit_events import ASKED_FOR, Kind
 from common.domain.states import ERASED, PURGED
 from common.domain.types import Document
 from common.store.connection import Connection
@@ -93,7 +93,7 @@ class Erasure:
         for start in range(0, len(keys), _PAGE):
             these = [scan.key for scan in self.erasable(keys[start : start + _PAGE])]
             if these:
-                self._recorder.note(Kind.ERASE, these, outcome="asked for", by=by)
+                self._recorder.note(Kind.ERASE, these, outcome=ASKED_FOR, by=by)
                 self._recorder.wait_durable()
                 self._bury(these)
                 self._complete(these)

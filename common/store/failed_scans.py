@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from bson import ObjectId
 
-from common.domain.audit_events import Kind
+from common.domain.audit_events import ASKED_FOR, Kind
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.store.collections import Notification
@@ -89,7 +89,7 @@ class FailedScans:
         """
         ids = list(dict.fromkeys(keys))
         self._db.feed.begin()
-        self._recorder.note(Kind.REQUEUE, ids, outcome="asked for", by=by)
+        self._recorder.note(Kind.REQUEUE, ids, outcome=ASKED_FOR, by=by)
         self._recorder.wait_durable()
         states = self._states(ids)
         failed = [i for i in ids if states.get(i) == ReportGenerated.ERROR]

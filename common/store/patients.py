@@ -1,52 +1,32 @@
 """Patients of the tenants. Their data is personal: it is in no log, event or error.
 
-A pseudonym belongs to one patient of a tenant. ``_id`` is the only unique index of the store, so
-whoever gives a patient a pseudonym looks afterwards whether another patient has it too, and takes
-it back then. Of two at once, at least one sees the other. After a kill in between, two patients may
-have it: neither is erased with scans until it is taken from one of them.
+A change is made as a whole, or not at all: the pseudonyms that it adds are claimed before
+(``common.store.pseudonym_claims``). A new patient is its own claim, and is deleted if another one
+has a pseudonym. After a kill in between, two patients may have it: neither is erased with scans
+until it is taken from one of them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from common.domain.patient import NewPatient, PatientChanges, PatientIdentifier, Sex
-from common.domain.personal_text import name_key, words_of
+from common.domain.patient import NewPatient, PatientChanges
+from common.domain.personal_text import words_of
 from common.domain.types import Document, utc_now
 from common.store.connection import Connection
-from common.store.damage import find, whole
+from common.store.damage import find
 from common.store.error_mapping import translated
 from common.store.feed_documents import measurement_changed
+from common.store.patient_documents import Patient, patient_fields, patient_in
+from common.store.pseudonym_claims import PseudonymClaims, PseudonymInUse
 
 COUNTED_MAX = 100_000
 """The most patients that are counted: some 30 ms."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patient:
-    """A patient, as stored."""
-
-    id: str
-    name: str
-    birth_date: date | None
-    age: int | None
-    """Years on the day ``age_as_of``; None if the date of birth is known, or neither."""
-    age_as_of: date | None
-    sex: Sex
-    conditions: tuple[str, ...]
-    identifiers: tuple[PatientIdentifier, ...]
-    pseudonyms: tuple[str, ...]
-    created_at: datetime
-    updated_at: datetime
-    version: int
-    """Another one after each change."""
-    request: str
-    """Fingerprint of the request that created it."""
 
 
 class PatientOrder(StrEnum):
@@ -71,10 +51,6 @@ Place = tuple[str | datetime, str]
 """The value of the order, and the id, of the last patient of a page."""
 
 
-class PseudonymInUse(Exception):
-    """Another patient of the tenant has one of the pseudonyms."""
-
-
 @dataclass(frozen=True, slots=True)
 class PatientErasure:
     """An erasure of a patient that has begun."""
@@ -91,6 +67,7 @@ class Patients:
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
+        self._claims = PseudonymClaims(connection)
 
     @translated
     def add(
@@ -102,14 +79,14 @@ class Patients:
             PseudonymInUse: nothing was added.
         """
         if (known := self.get(tenant, patient)) is not None:
-            return known, False
-        if self._others(tenant, patient, new.pseudonyms):
+            return self._unless_shared(tenant, known)
+        if self._claims.is_taken(tenant, patient, new.pseudonyms):
             raise PseudonymInUse
         now = utc_now()
         document: Document = {
             "_id": patient,
             "tenant": tenant,
-            **_stored(new.model_dump(mode="json"), now),
+            **patient_fields(new.model_dump(mode="json"), now),
             "created_at": now,
             "updated_at": now,
             "version": 1,
@@ -120,17 +97,17 @@ class Patients:
         except DuplicateKeyError:
             if (known := self.get(tenant, patient)) is None:
                 raise
-            return known, False
-        if self._others(tenant, patient, new.pseudonyms):
+            return self._unless_shared(tenant, known)
+        if self._claims.is_taken(tenant, patient, new.pseudonyms):
             self._db.patients.delete_one({"_id": patient, "tenant": tenant, "version": 1})
             raise PseudonymInUse
-        return _patient(document), True
+        return patient_in(document), True
 
     @translated
     def get(self, tenant: str, patient: str) -> Patient | None:
         """The patient of this id."""
         found = find(self._db.patients, _this(tenant, patient))
-        return _patient(found[0]) if found else None
+        return patient_in(found[0]) if found else None
 
     @translated
     def page(
@@ -173,7 +150,7 @@ class Patients:
         found = find(
             self._db.patients, wanted, sort=[(by, way), ("_id", way)], limit=limit, hint=index
         )
-        return [_patient(one) for one in found]
+        return [patient_in(one) for one in found]
 
     @translated
     def count(self, tenant: str) -> int | None:
@@ -194,27 +171,19 @@ class Patients:
         """
         named = changes.model_dump(mode="json", include=changes.model_fields_set)
         added = set(named.get("pseudonyms", ())) - set(patient.pseudonyms)
-        if self._others(tenant, patient.id, added):
-            raise PseudonymInUse
         now = utc_now()
-        this = _this(tenant, patient.id)
-        changed = self._db.patients.find_one_and_update(
-            {**this, "version": patient.version},
-            {"$set": {**_stored(named, now), "updated_at": now}, "$inc": {"version": 1}},
-            return_document=ReturnDocument.AFTER,
-        )
-        if changed is None:
-            return None
-        if self._others(tenant, patient.id, added):
-            taken = {"$pull": {"pseudonyms": {"$in": sorted(added)}}, "$inc": {"version": 1}}
-            self._db.patients.update_one(this, taken)
-            raise PseudonymInUse
-        return _patient(changed)
+        with self._claims.held(tenant, patient.id, added):
+            changed = self._db.patients.find_one_and_update(
+                {**_this(tenant, patient.id), "version": patient.version},
+                {"$set": {**patient_fields(named, now), "updated_at": now}, "$inc": {"version": 1}},
+                return_document=ReturnDocument.AFTER,
+            )
+        return None if changed is None else patient_in(changed)
 
     @translated
     def shared(self, tenant: str, patient: Patient) -> bool:
         """Whether another patient has one of this one's pseudonyms."""
-        return self._others(tenant, patient.id, patient.pseudonyms)
+        return self._claims.is_taken(tenant, patient.id, patient.pseudonyms)
 
     @translated
     def begin_erasure(
@@ -256,11 +225,11 @@ class Patients:
         self._db.patients.delete_one(mark)
         return gone.deleted_count
 
-    def _others(self, tenant: str, patient: str, pseudonyms: Iterable[str]) -> bool:
-        """Whether another patient has one of these pseudonyms."""
-        names = sorted(pseudonyms)
-        wanted = {"tenant": tenant, "pseudonyms": {"$in": names}, "_id": {"$ne": patient}}
-        return bool(names) and self._db.patients.find_one(wanted, {"_id": 1}) is not None
+    def _unless_shared(self, tenant: str, known: Patient) -> tuple[Patient, bool]:
+        """A patient that was added before: perhaps just now, and not for long."""
+        if self._claims.is_taken(tenant, known.id, known.pseudonyms):
+            raise PseudonymInUse
+        return known, False
 
 
 def _erasure(mark: Document) -> PatientErasure:
@@ -278,63 +247,3 @@ def _after(by: str, then: str, place: Sequence[Any], *, descending: bool) -> lis
     value, key = place
     further, up_to = ("$lt", "$lte") if descending else ("$gt", "$gte")
     return [{by: {up_to: value}}, {"$or": [{by: {further: value}}, {then: {further: key}}]}]
-
-
-def _stored(named: Document, now: datetime) -> Document:
-    """What is stored of these fields."""
-    made = dict(named)
-    if "name" in made:
-        made["name_key"] = name_key(made["name"])
-        made["words"] = words_of(made["name"])
-    if made.get("birth_date") is not None:
-        made.update(age=None, age_as_of=None)
-    elif made.get("age") is not None:
-        made.update(birth_date=None, age_as_of=now.date().isoformat())
-    elif "age" in made:
-        made["age_as_of"] = None
-    return made
-
-
-def _patient(document: Document) -> Patient:
-    """The patient in a document; what is damaged in it counts as not stored."""
-    created = _time(document.get("created_at"))
-    sex = document.get("sex")
-    return Patient(
-        id=document["_id"],
-        name=str(document.get("name", "")),
-        birth_date=_date(document.get("birth_date")),
-        age=whole(document.get("age")),
-        age_as_of=_date(document.get("age_as_of")),
-        sex=Sex(sex) if sex in set(Sex) else Sex.UNKNOWN,
-        conditions=tuple(_texts(document.get("conditions"))),
-        identifiers=tuple(_identifiers(document.get("identifiers"))),
-        pseudonyms=tuple(_texts(document.get("pseudonyms"))),
-        created_at=created,
-        updated_at=_time(document.get("updated_at")),
-        version=whole(document.get("version")) or 0,
-        request=str(document.get("request", "")),
-    )
-
-
-def _texts(value: object) -> list[str]:
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
-
-
-def _identifiers(value: object) -> list[PatientIdentifier]:
-    some = value if isinstance(value, list) else []
-    return [
-        PatientIdentifier.model_construct(system=one.get("system"), value=str(one["value"]))
-        for one in some
-        if isinstance(one, dict) and "value" in one
-    ]
-
-
-def _date(value: object) -> date | None:
-    try:
-        return date.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
-def _time(value: object) -> datetime:
-    return value if isinstance(value, datetime) else datetime.fromtimestamp(0, tz=UTC)

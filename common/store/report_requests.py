@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from common.domain.audit_events import Kind
+from common.domain.audit_events import ASKED_FOR, Kind
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.store.collections import Notification
@@ -45,7 +45,7 @@ class ReportRequests:
         failed = [d["_id"] for d in find(self._db.scans, untold, {"_id": 1}, hint=BY_ID)]
         if not reports and not failed:
             return 0
-        self._recorder.note(Kind.REDELIVER, [*reports, *failed], peer=pacs, outcome="asked for")
+        self._recorder.note(Kind.REDELIVER, [*reports, *failed], peer=pacs, outcome=ASKED_FOR)
         self._recorder.wait_durable()
         if reports:
             again: list[Document] = [

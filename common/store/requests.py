@@ -1,17 +1,22 @@
-"""Answers to commands that came with an Idempotency-Key, so that a repetition gets the same answer
-and changes nothing again.
+"""Requests that came with an Idempotency-Key: which one of equal ones is carried out, and its
+answer, so that a repetition gets the same answer and changes nothing again.
 
 .. code-block:: text
 
     _id         of the request: from its user, path and key
     request     fingerprint of its body
-    answer      JSON; missing while it is carried out, and where its process was killed
+    runner      who carries it out
+    until       until when the runner alone may; it is prolonged while it is carried out, so that
+                another one can go on soon after the runner was killed
+    answer      JSON, or what its route needs to repeat it; missing before its end
+    repeated    whether it came before its runner took it
     expires_at  until when it is kept
 """
 
 from dataclasses import dataclass
 from datetime import timedelta
 
+from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from common.domain.types import Document, utc_now
@@ -20,50 +25,129 @@ from common.store.error_mapping import translated
 
 KEPT = timedelta(days=7)
 
+LEASE = timedelta(seconds=10)
+"""How long a request stays with a runner that does not prolong it."""
+
+_ATTEMPTS = 3
+
 
 @dataclass(frozen=True, slots=True)
 class KnownRequest:
-    """A request that came before.
+    """A request under an id, before somebody asked to begin it.
 
     Args:
         request: fingerprint of its body.
-        answer: JSON; None: it has none, as far as anybody knows.
+        answer: None: it has none, as far as anybody knows.
+        is_running: whether another runner carries it out at the moment.
     """
 
     request: str
-    answer: str | None
+    answer: str | None = None
+    is_running: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What came of asking to begin a request.
+
+    Args:
+        is_mine: whether the one who asks is to carry it out.
+        before: the request that came before under the id; None: there was none.
+    """
+
+    is_mine: bool
+    before: KnownRequest | None = None
 
 
 class Requests:
-    """Begins requests, and keeps their answers."""
+    """Gives each request to one runner, and keeps the answers."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
     @translated
-    def begin(self, request_id: str, request: str) -> KnownRequest | None:
-        """Note a request, durably; the one that came before under this id, None: there was none.
-        Deletes those that have expired."""
-        now = utc_now()
-        self._db.requests.delete_many({"expires_at": {"$lte": now}})
-        new: Document = {"_id": request_id, "request": request, "expires_at": now + KEPT}
-        try:
-            self._db.requests.insert_one(new)
-        except DuplicateKeyError:
-            found = self._db.requests.find_one({"_id": request_id})
-            if found is None:  # it has expired at this moment
-                return None
-            answer = found.get("answer")
-            known = str(found.get("request", ""))
-            return KnownRequest(known, answer if isinstance(answer, str) else None)
-        return None
+    def begin(self, request_id: str, request: str, runner: str, *, again: bool = False) -> Begun:
+        """Take a request, durably: nobody else gets it until it ends, is given up, or ``LEASE`` has
+        passed without ``prolong``. Deletes the requests that have expired.
+
+        Args:
+            request_id: of the request.
+            request: fingerprint of its body; one with another body under the id is not taken.
+            runner: who wants to carry it out, a new name each time.
+            again: whether it is to be carried out again if it has an answer.
+        """
+        self._db.requests.delete_many({"expires_at": {"$lte": utc_now()}})
+        is_new = {"$eq": [{"$type": "$request"}, "missing"]}
+        is_free: list[Document] = [
+            {"$eq": ["$request", {"$literal": request}]},
+            {"$lte": ["$until", "$$NOW"]},  # also where it is missing
+        ]
+        if not again:
+            is_free.append({"$eq": [{"$type": "$answer"}, "missing"]})
+        takes = {"$or": [is_new, {"$and": is_free}]}
+        taken = {
+            "request": {"$literal": request},
+            "runner": {"$literal": runner},
+            "until": _UNTIL,
+            "expires_at": {"$add": ["$$NOW", int(KEPT.total_seconds() * 1000)]},
+            "repeated": {"$not": [is_new]},
+        }
+        change = {name: {"$cond": [takes, value, f"${name}"]} for name, value in taken.items()}
+        for _ in range(_ATTEMPTS):
+            try:
+                found = self._db.requests.find_one_and_update(
+                    {"_id": request_id},
+                    [{"$set": change}],
+                    upsert=True,
+                    return_document=ReturnDocument.AFTER,
+                )
+            except DuplicateKeyError:  # another one took it at this moment
+                continue
+            known = _request(found)
+            if found.get("runner") != runner:
+                running = again or known.answer is None
+                return Begun(False, KnownRequest(known.request, known.answer, running))
+            return Begun(True, known if found["repeated"] else None)
+        return Begun(False, KnownRequest(request, is_running=True))
 
     @translated
-    def end(self, request_id: str, answer: str) -> None:
-        """Keep the answer to a request."""
-        self._db.requests.update_one({"_id": request_id}, {"$set": {"answer": answer}})
+    def prolong(self, request_id: str, runner: str) -> bool:
+        """Keep a request for another ``LEASE``; False if it is another one's by now."""
+        this = {"_id": request_id, "runner": runner, "until": {"$exists": True}}
+        return self._db.requests.update_one(this, [{"$set": {"until": _UNTIL}}]).matched_count == 1
 
     @translated
-    def forget(self, request_id: str) -> None:
-        """Forget a request that was refused."""
-        self._db.requests.delete_one({"_id": request_id})
+    def note(self, request_id: str, runner: str, answer: str) -> bool:
+        """Note what a request is about to make, for who has to repeat it after a kill; False if it
+        is another one's by now."""
+        this = {"_id": request_id, "runner": runner}
+        return self._db.requests.update_one(this, {"$set": {"answer": answer}}).matched_count == 1
+
+    @translated
+    def end(self, request_id: str, runner: str, answer: str) -> bool:
+        """Keep the answer to a request; False if it is another one's by now."""
+        ended: Document = {"$set": {"answer": answer}, "$unset": {"until": "", "runner": ""}}
+        found = self._db.requests.update_one({"_id": request_id, "runner": runner}, ended)
+        return found.matched_count == 1
+
+    @translated
+    def give_up(self, request_id: str, runner: str) -> None:
+        """Let another one carry a request out, as nobody knows how far it came."""
+        this = {"_id": request_id, "runner": runner}
+        self._db.requests.update_one(this, {"$unset": {"until": "", "runner": ""}})
+
+    @translated
+    def forget(self, request_id: str, runner: str) -> None:
+        """Forget a request that was refused, and has changed nothing."""
+        self._db.requests.delete_one({"_id": request_id, "runner": runner})
+
+
+_UNTIL = {"$add": ["$$NOW", int(LEASE.total_seconds() * 1000)]}
+
+
+def _request(stored: Document) -> KnownRequest:
+    answer = stored.get("answer")
+    return KnownRequest(
+        str(stored.get("request", "")),
+        answer if isinstance(answer, str) else None,
+    )

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from common.domain.types import utc_now
 from common.store.connection import Connection
 from common.store.error_mapping import translated
-from common.store.users import User, Users, hash_token, new_token
+from common.store.token_documents import hash_token, new_token
+from common.store.users import User, Users
 
 TOUCH = timedelta(seconds=30)
 """How often at most the time of a session's last use is written."""

@@ -43,6 +43,7 @@ from common.store.scans import Scans
 from common.store.server_status import Server
 from common.store.sessions import Sessions
 from common.store.supervision import Supervision
+from common.store.tokens import Tokens
 from common.store.undeliverable import UndeliverableReports
 from common.store.undelivered_count import UndeliveredCount
 from common.store.units import Units
@@ -115,6 +116,7 @@ class WebStore:
     outbox: Outbox
     capacity: Capacity
     users: Users
+    tokens: Tokens
     sessions: Sessions
     requests: Requests
     audit_search: AuditSearch
@@ -152,6 +154,7 @@ def web_parts(store: DBManager) -> WebStore:
         outbox=store.outbox,
         capacity=store.capacity,
         users=store.users,
+        tokens=store.tokens,
         sessions=store.sessions,
         requests=store.requests,
         audit_search=store.audit_search,

@@ -1,11 +1,9 @@
-"""Users of the API and their tokens."""
+"""Users of the API."""
 
-import hashlib
 import secrets
-from collections.abc import Collection as AnyOf
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pymongo import ReturnDocument
@@ -13,25 +11,10 @@ from pymongo.errors import DuplicateKeyError
 
 from common.domain.account import account_of
 from common.domain.types import Document, utc_now
-from common.domain.user import Principal, Right, Role
+from common.domain.user import Principal, Role
 from common.store.connection import Connection
 from common.store.error_mapping import translated
-
-TOKENS_MAX = 100
-"""The most tokens that a user may have."""
-
-_TOKEN_BYTES = 32
-_ID_LENGTH = 16
-
-
-def hash_token(token: str) -> str:
-    """What is stored of a token. It has 256 random bits, so a fast hash is enough."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def new_token() -> str:
-    """A token of 256 random bits."""
-    return secrets.token_urlsafe(_TOKEN_BYTES)
+from common.store.token_documents import remove_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,30 +47,11 @@ class User:
         return account_of(self.name, self.created_at)
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A token without its text.
-
-    Args:
-        id: the start of the hash.
-        roles: those of its user's roles that it has; None: all.
-    """
-
-    id: str
-    user: str
-    label: str
-    roles: frozenset[Role] | None
-    created_at: datetime
-    expires_at: datetime
-
-
 class Users:
-    """Users, their roles, passwords and tokens. Only hashes of passwords and tokens are stored."""
+    """Users, their roles and passwords. Only hashes of passwords are stored."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
-
-    # --- users -------------------------------------------------------------------------------
 
     @translated
     def add(
@@ -176,9 +140,8 @@ class Users:
         wanted = {"_id": name} | _in(tenant) | ({} if revision is None else {"revision": revision})
         if self._db.users.find_one(wanted, {"_id": 1}) is None:
             return False
-        self._remove_tokens(
-            [one["_id"] for one in self._db.tokens.find({"user": name}, {"_id": 1})]
-        )
+        theirs = self._db.tokens.find({"user": name}, {"_id": 1})
+        remove_tokens(self._db, [one["_id"] for one in theirs])
         self._db.sessions.delete_many({"user": name})
         return self._db.users.delete_one(wanted).deleted_count == 1
 
@@ -219,117 +182,9 @@ class Users:
             wanted["password"] = {"$type": "string"}
         return self._db.users.count_documents(wanted)
 
-    # --- tokens ------------------------------------------------------------------------------
-
-    @translated
-    def add_token(
-        self,
-        user: str,
-        valid: timedelta,
-        roles: AnyOf[Role] | None = None,
-        label: str = "",
-        *,
-        parent: str = "",
-        withheld: AnyOf[Right] = (),
-    ) -> str:
-        """Make a token for a user; returns its text, which is stored nowhere. Removes the tokens
-        that have expired.
-
-        Args:
-            roles: the token has only these of the user's roles; None: all, those that the user
-                gets later too.
-            parent: the text of the token that this one is made by. It ends with that at the latest,
-                and has no role of the same user, and no right, that that has not.
-            withheld: rights that it does not give.
-        """
-        token = new_token()
-        now = utc_now()
-        expires, parents = now + valid, []
-        if parent:
-            above = self._db.tokens.find_one({"_id": hash_token(parent)})
-            parents = [hash_token(parent), *((above or {}).get("parents") or ())]
-            if above is not None:  # else it was revoked just now: nobody can use the new one
-                expires = min(expires, above["expires_at"])
-                withheld = {*withheld, *map(Right, above.get("withheld") or ())}
-                if above["user"] == user and above.get("roles") is not None:
-                    own = frozenset(map(Role, above["roles"]))
-                    roles = own if roles is None else own & frozenset(roles)
-        owner = self._db.users.find_one({"_id": user}, {"tenant": 1})
-        self._db.tokens.delete_many({"expires_at": {"$lte": now}})
-        self._db.tokens.insert_one(
-            {
-                "_id": hash_token(token),
-                "user": user,
-                "tenant": None if owner is None else owner["tenant"],
-                "label": label,
-                "roles": None if roles is None else sorted(map(str, roles)),
-                "parents": parents,
-                "withheld": sorted(map(str, withheld)),
-                "created_at": now,
-                "expires_at": expires,
-            }
-        )
-        return token
-
-    @translated
-    def of_token(self, token: str, now: datetime | None = None) -> Principal | None:
-        """Whose token this is; None if nobody's, or if it has expired. Of the token's roles, those
-        that the user still has, but never ``emergency``, whenever the user got it."""
-        found = self._db.tokens.find_one({"_id": hash_token(token)})
-        if found is None or found["expires_at"] <= (now or utc_now()):
-            return None
-        user = self.get(found["user"])
-        if user is None or user.created_at > found["created_at"]:
-            return None  # the token of an earlier user of this name
-        parents = found.get("parents") or []
-        if parents and self._db.tokens.count_documents({"_id": {"$in": parents}}) < len(parents):
-            return None  # made while the token that makes it was revoked
-        roles, given = user.roles - {Role.EMERGENCY}, found.get("roles")
-        if given is not None:
-            roles &= frozenset(map(Role, given))
-        withheld = frozenset(map(Right, found.get("withheld") or ()))
-        return Principal(user.name, user.tenant, roles, user.account, withheld)
-
-    @translated
-    def tokens(self, user: str) -> list[Token]:
-        """The tokens of a user, the first ``TOKENS_MAX``."""
-        found = self._db.tokens.find({"user": user}, sort=[("_id", 1)], limit=TOKENS_MAX)
-        return [_token(one) for one in found]
-
-    @translated
-    def token(
-        self, token_id: str, tenant: str | None = None, user: str | None = None
-    ) -> Token | None:
-        """The token with this id; None if there is none, or of another tenant or user than the
-        given ones."""
-        wanted = {"_id": _starting_with(token_id)} | _in(tenant)
-        found = self._db.tokens.find_one(wanted if user is None else wanted | {"user": user})
-        return None if found is None else _token(found)
-
-    @translated
-    def remove_token(self, token_id: str) -> bool:
-        """Revoke a token, and those that were made by it; False if there is none of this id."""
-        found = self._db.tokens.find_one({"_id": _starting_with(token_id)}, {"_id": 1})
-        return found is not None and self._remove_tokens([found["_id"]]) > 0
-
-    def _remove_tokens(self, hashes: list[str]) -> int:
-        """Remove these tokens, and those that were made by them; returns how many of these."""
-        removed = self._db.tokens.delete_many({"_id": {"$in": hashes}}).deleted_count
-        self._db.tokens.delete_many({"parents": {"$in": hashes}})
-        return removed
-
-
-def token_id(token: str) -> str:
-    """The id of a token."""
-    return hash_token(token)[:_ID_LENGTH]
-
 
 def _in(tenant: str | None) -> Document:
     return {} if tenant is None else {"tenant": tenant}
-
-
-def _starting_with(token_id: str) -> Document:
-    return {"$gte": token_id, "$lt": token_id + "g"}
 
 
 def _user(stored: Document) -> User:
@@ -342,16 +197,4 @@ def _user(stored: Document) -> User:
         updated_at=stored["updated_at"],
         revision=stored["revision"],
         password_revision=stored.get("password_revision", 0),
-    )
-
-
-def _token(stored: Document) -> Token:
-    roles = stored.get("roles")
-    return Token(
-        id=stored["_id"][:_ID_LENGTH],
-        user=stored["user"],
-        label=stored.get("label", ""),
-        roles=None if roles is None else frozenset(map(Role, roles)),
-        created_at=stored["created_at"],
-        expires_at=stored["expires_at"],
     )

@@ -152,6 +152,23 @@ def note_fact(connection: HTTPConnection, **facts: str | int) -> None:
     connection.state.facts = {**getattr(connection.state, "facts", {}), **facts}
 
 
+def intend(connection: HTTPConnection, *, kind: Kind | None = None, **facts: str | int) -> None:
+    """Record what a request is about to change, and wait until this is durable: no change of a
+    user, token, patient or measurement is made without it, whatever happens to the process or to
+    MongoDB in between. Waits for MongoDB, so it must not run in the event loop.
+
+    Args:
+        connection: the request.
+        kind: of the event; None: the kind by which the request is recorded.
+        facts: as for ``note_fact``, which the event of the answer has, too.
+
+    Raises:
+        StoreError: the audit trail cannot be written, so nothing must be changed.
+    """
+    note_fact(connection, **facts)
+    connection.state.record_intention(kind)
+
+
 def note_scans(connection: HTTPConnection, keys: list[str]) -> None:
     """Name the scans that this request is about in its event in the audit trail; those in its path
     are named without this."""

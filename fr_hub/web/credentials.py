@@ -98,7 +98,7 @@ async def _basic(connection: HTTPConnection, context: WebContext, value: str) ->
 
 
 def _by_token(context: WebContext, token: str) -> Credentials | None:
-    principal = context.store.users.of_token(token)
+    principal = context.store.tokens.principal(token)
     return None if principal is None else Credentials(principal, "token", bearer=token)
 
 
@@ -115,7 +115,7 @@ def principal_now(context: WebContext, found: Credentials) -> Principal | None:
         session = context.store.sessions.of(found.token, idle, use=False)
         return None if session is None else session.user.principal
     if found.bearer:
-        return context.store.users.of_token(found.bearer)
+        return context.store.tokens.principal(found.bearer)
     if found.user is None:
         return None
     user = context.store.users.get(found.user.name, found.user.tenant)

@@ -16,12 +16,10 @@ LONGEST = 1400
 
 _INTEGER = 2**63
 
-Cursor = Annotated[
-    str | None, Query(max_length=LONGEST, description="`next` of the page before this one")
-]
+Cursor = Annotated[str | None, Query(max_length=LONGEST, description="`next` of the previous page")]
 """The type of a route's parameter ``after``."""
 
-Limit = Annotated[int, Query(ge=1, le=500, description="the most items of the page")]
+Limit = Annotated[int, Query(ge=1, le=500, description="maximum number of items of the page")]
 """The type of a route's parameter ``limit``."""
 
 

@@ -15,14 +15,14 @@ from fr_hub.web.uploads.results import FileResult
 
 
 class EcgFile(FileOutcome):
-    """What became of a file; ``scans`` are the ids of its ECGs."""
+    """The outcome for a file; ``scans`` are the ids of its ECGs."""
 
 
 class StoredEcg(Answer):
     """The ECGs of a request. They are durable."""
 
     id: str
-    """Of the ECG; of several, the first."""
+    """Id of the ECG; of several, the first one's."""
     ids: list[str]
     files: list[EcgFile]
 
@@ -38,7 +38,7 @@ class StoredEcg(Answer):
 
 
 class EcgData(Answer):
-    """An ECG. What is not known is null."""
+    """An ECG. Unknown values are null."""
 
     id: str
     state: KnownState
@@ -55,7 +55,7 @@ class EcgData(Answer):
     verdict: Verdict | None
     """Whether the recording is good enough for the analysis."""
     heart_rate_bpm: float | None
-    """Beats per minute; null also if the recording does not allow to tell."""
+    """Beats per minute; null if unknown, or if the recording does not allow measuring it."""
     cause: str | None
     """Why the analysis failed, for good or at its last attempt."""
 
@@ -82,7 +82,7 @@ class EcgData(Answer):
 
 
 class EcgPage(ListAnswer):
-    """Some ECGs, the newest first."""
+    """A page of ECGs, the newest first."""
 
     items: list[EcgData]
 
@@ -103,7 +103,7 @@ class Insights(Answer):
     findings: AnyFindings
     """All that the analyzer found, as in the report."""
     analyzer: AnalyzerId
-    """With its version: another one may find something else."""
+    """Name and version; another version may find something else."""
     analysed_at: datetime
     revision: int
 

@@ -113,7 +113,11 @@ class NoneMatch:
 
 def match_of(
     if_match: Annotated[
-        str | None, Header(max_length=1000, description="ETag of the version to change; *: any")
+        str | None,
+        Header(
+            max_length=1000,
+            description="ETag of the version that you want to change; `*`: any version",
+        ),
     ] = None,
 ) -> Match:
     """The header If-Match."""
@@ -123,7 +127,11 @@ def match_of(
 def none_match_of(
     if_none_match: Annotated[
         str | None,
-        Header(max_length=1000, description="ETag of the version that you have; 304 if it is this"),
+        Header(
+            max_length=1000,
+            description="ETag of the version that you have; if it is still the current one, the "
+            "answer is 304",
+        ),
     ] = None,
 ) -> NoneMatch:
     """The header If-None-Match."""

@@ -10,7 +10,8 @@ from common.errors import SettingsError
 from common.settings.hosts import is_loopback
 from common.settings.private_files import check_private, make_private
 from common.settings.web import WebSettings
-from common.store.users import Users, new_token
+from common.store.token_documents import new_token
+from common.store.users import Users
 
 FILE = "web-first.token"
 USER = "admin"

@@ -11,26 +11,35 @@ Use, in a route that creates::
         creation.check(thing.request, body)  # another request under this key
         creation.answer(response, is_new=is_new)
 
-Of commands, which create nothing, the answer is stored for some days: ``answered_once``.
+Where the store does not keep the id, a request is noted for some days, and one process at a time
+carries it out: ``carried_out``. Of commands, which create nothing, the answer is kept, too:
+``answered_once``. A request that comes while an equal one is carried out is told to come again
+(409), in whatever process; if the process was killed, it is carried out after ``requests.LEASE``.
 """
 
+import contextlib
 import hmac
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from threading import Event, Thread
 from typing import Annotated, TypeVar
 
 from blake3 import blake3
 from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
 
-from common.store.requests import KnownRequest, Requests
+from common.errors import StoreError
+from common.store.requests import LEASE, Requests
 from fr_hub.web.access import CurrentUser
 from fr_hub.web.models import Answer
 from fr_hub.web.problems import Problem
 
 REPLAYED = "Idempotency-Replayed"
 """Header of an answer to a repetition."""
+
+RETRY_AFTER_S = 1
+"""When to ask again for the answer of a request that is being carried out."""
 
 _ID_DIGITS = 32
 
@@ -85,8 +94,9 @@ def creation_of(
             min_length=1,
             max_length=255,
             pattern=r"^[!-~]+$",
-            description="Any text without spaces, new for each creation, such as a UUID. Sent "
-            "again with it, a request creates nothing twice.",
+            description="Makes the request safe to repeat: a text without spaces, such as a UUID, "
+            "that you use for no other request. A repetition with the same key has no "
+            "further effect.",
         ),
     ] = None,
 ) -> Creation:
@@ -100,23 +110,107 @@ def creation_of(
 CurrentCreation = Annotated[Creation, Depends(creation_of)]
 """The type of the parameter of a route that creates something."""
 
-
 _Given = TypeVar("_Given", bound=Answer)
 
 
-def begun(creation: Creation, requests: Requests, body: BaseModel) -> KnownRequest | None:
-    """Note a request whose id the store does not keep itself; the one that came before under its
-    key, None: there was none, or it has no key.
+@dataclass(slots=True)
+class Run:
+    """A request that this process carries out, or that has its answer already.
+
+    Args:
+        is_repeated: whether it came before.
+        answer: that of the request before, as ``end`` got it; None: it has none.
+    """
+
+    is_repeated: bool = False
+    answer: str | None = None
+    _requests: Requests | None = None
+    _id: str = ""
+    _runner: str = ""
+
+    def note(self, answer: str) -> None:
+        """Note what is about to be made, for who repeats the request if this process is killed.
+
+        Raises:
+            Problem: 409, another process has taken the request over, because this one stood still
+                for longer than ``LEASE``.
+        """
+        if self._requests and not self._requests.note(self._id, self._runner, answer):
+            raise _running()
+
+    def end(self, answer: str) -> None:
+        """Keep the answer. If another process has taken the request over, its answer counts."""
+        if self._requests:
+            self._requests.end(self._id, self._runner, answer)
+
+
+@contextlib.contextmanager
+def carried_out(
+    creation: Creation, requests: Requests, body: BaseModel, *, again: bool = False
+) -> Iterator[Run]:
+    """While this lasts, no other process carries out an equal request. Waits for MongoDB, so it
+    must not run in the event loop.
+
+    Args:
+        creation: the request; one without a key has no equal ones.
+        requests: where it is noted.
+        body: of the request.
+        again: whether a request that has its answer is carried out again, with it.
 
     Raises:
-        Problem: 422, the key was used for another request.
+        Problem: 422, the key was used for another request; 409, an equal one is being carried out.
     """
     if not creation.has_key:
-        return None
-    known = requests.begin(creation.id, creation.fingerprint(body))
-    if known is not None:
-        creation.check(known.request, body)
-    return known
+        yield Run()
+        return
+    runner = uuid.uuid4().hex
+    begun = requests.begin(creation.id, creation.fingerprint(body), runner, again=again)
+    before = begun.before
+    if before is not None:
+        creation.check(before.request, body)
+    if not begun.is_mine:
+        if before is None or before.is_running or before.answer is None:
+            raise _running()
+        yield Run(True, before.answer)
+        return
+    answer = None if before is None else before.answer
+    with _prolonged(requests, creation.id, runner):
+        try:
+            yield Run(before is not None, answer, requests, creation.id, runner)
+        except Problem:
+            requests.forget(creation.id, runner)  # it has done nothing, and may be sent again
+            raise
+        except BaseException:
+            with contextlib.suppress(StoreError):  # then its lease ends
+                requests.give_up(creation.id, runner)
+            raise
+
+
+@contextlib.contextmanager
+def _prolonged(requests: Requests, request_id: str, runner: str) -> Iterator[None]:
+    ended = Event()
+
+    def prolong() -> None:
+        while not ended.wait(LEASE.total_seconds() / 4):
+            with contextlib.suppress(StoreError):  # the next one may get through
+                if not requests.prolong(request_id, runner):
+                    return
+
+    Thread(target=prolong, name="request", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+def _running() -> Problem:
+    return Problem(
+        409,
+        "request_running",
+        "An equal request with this Idempotency-Key is still being carried out. Send it again, "
+        "unchanged, after the seconds in Retry-After to get its answer.",
+        {"Retry-After": str(RETRY_AFTER_S)},
+    )
 
 
 def answered_once(
@@ -137,17 +231,12 @@ def answered_once(
         act: carries the command out.
 
     Raises:
-        Problem: 422, the key was used for another request.
+        Problem: 422, the key was used for another request; 409, an equal one is being carried out.
     """
-    known = begun(creation, requests, body)
-    if known is not None and known.answer is not None:
-        creation.answer(response, is_new=False)
-        return kind.model_validate_json(known.answer)
-    try:
+    with carried_out(creation, requests, body) as run:
+        if run.answer is not None:
+            creation.answer(response, is_new=False)
+            return kind.model_validate_json(run.answer)
         found = act()
-    except Problem:
-        requests.forget(creation.id)  # it has done nothing, and may be sent again
-        raise
-    if creation.has_key:
-        requests.end(creation.id, found.model_dump_json())
-    return found
+        run.end(found.model_dump_json())
+        return found

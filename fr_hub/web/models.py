@@ -49,9 +49,9 @@ class ListAnswer(Answer):
     """Base of lists, and of pages of lists."""
 
     next: str | None = None
-    """To be given as ``after`` for the next page; null: this is the last one."""
+    """Send this as ``after`` to get the next page; null: this is the last page."""
     total: int | None = None
-    """How many things the whole list has; null where that is not known without counting long."""
+    """Number of items in the whole list; null if counting them would take long."""
 
 
 class Body(BaseModel):

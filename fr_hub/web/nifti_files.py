@@ -23,14 +23,15 @@ Level = Annotated[
     Query(
         ge=0,
         le=LEVEL_MAX,
-        description="0: as it is; n: each voxel stands for a block of 2^n along each axis",
+        description="0: full resolution; n: each voxel stands for a block of 2^n voxels along "
+        "each axis",
     ),
 ]
 """The type of a route's parameter that asks for a coarser image."""
 
 FILE: dict[int | str, dict[str, Any]] = {
     200: a_file(_NIFTI, headers=ETAG),
-    206: a_file(_NIFTI, headers=ETAG, description="The range that was asked for"),
+    206: a_file(_NIFTI, headers=ETAG, description="The requested range"),
     304: NOT_MODIFIED,
 }
 COMPRESSED_FILE: dict[int | str, dict[str, Any]] = {

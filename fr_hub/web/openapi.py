@@ -32,7 +32,7 @@ SECURITY_SCHEMES: dict[str, Any] = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "`POST /api/v1/tokens` makes one.",
+        "description": "A token, which `POST /api/v1/tokens` creates.",
     },
     "basic": {"type": "http", "scheme": "basic", "description": "Name and password of a user."},
     "admin_token": {
@@ -51,7 +51,7 @@ SECURITY_SCHEMES: dict[str, Any] = {
 
 _REQUEST_ID = {
     "X-Request-Id": {
-        "description": "Number of the event in the audit trail.",
+        "description": "Id of the request, which its events in the audit trail have, too.",
         "schema": {"type": "string"},
     }
 }
@@ -62,10 +62,13 @@ _RETRY_AFTER = {
     }
 }
 ETAG: dict[str, Any] = {
-    "ETag": {"description": "Names this version.", "schema": {"type": "string"}},
+    "ETag": {
+        "description": "Identifies this version; send it as `If-Match` or `If-None-Match`.",
+        "schema": {"type": "string"},
+    },
 }
 LOCATION: dict[str, Any] = {
-    "Location": {"description": "Path of what was made.", "schema": {"type": "string"}},
+    "Location": {"description": "Path of the new item.", "schema": {"type": "string"}},
 }
 """Headers of answers, for ``responses`` of a route."""
 
@@ -82,16 +85,20 @@ FILES_FORM: dict[str, Any] = {
 }
 """A form with files, for the ``content`` of a request's body."""
 
-NOT_MODIFIED: dict[str, Any] = {"description": "You have it already.", "headers": ETAG}
+NOT_MODIFIED: dict[str, Any] = {
+    "description": "Not modified: the version that you have is still the current one.",
+    "headers": ETAG,
+}
 """For ``responses`` of a route that takes If-None-Match."""
 
 _PROBLEMS = {
-    401: "Nobody is signed in: sign in, or send a token.",
-    403: "The user may not do this.",
-    404: "There is no such thing, or it is another tenant's.",
+    401: "Not signed in: sign in, or send a valid token.",
+    403: "The user does not have the right to do this.",
+    404: "Not found: it does not exist, or belongs to another tenant.",
     422: "The request is not valid; `errors` names the fields.",
-    429: "The user or address has too much under way: try again after `Retry-After`.",
-    503: "The database cannot be reached, or no more is taken now: try again after `Retry-After`.",
+    429: "This user or address has too many requests under way: try again after `Retry-After`.",
+    503: "The database cannot be reached, or Fr accepts no more scans at the moment: try "
+    "again after `Retry-After`.",
 }
 
 

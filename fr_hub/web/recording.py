@@ -1,9 +1,11 @@
 """Records each request in the audit trail: one event each, before it is answered.
 
 An event names the user, the route (its template, as the path itself may hold what a person typed)
-and the outcome. What changes something is answered only when its event is durable; other events are
-written in batches. Refusals of those who have not signed in are counted, so that they cannot flood
-the trail. Health, documents and live streams are not recorded.
+and the outcome. A change has two: one with the outcome ``ASKED_FOR``, which is durable before
+anything is changed (``access.intend``; changes of scans record theirs in the store), and one with
+what became of it, which is durable before the answer. Other events are written in batches. Refusals
+of those who have not signed in are counted, so that they cannot flood the trail. Health, documents
+and live streams are not recorded.
 """
 
 import asyncio
@@ -14,7 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from common.domain.audit_events import IDS_KEPT, Kind
+from common.domain.audit_events import ASKED_FOR, IDS_KEPT, Kind
 from common.domain.types import ScanName
 from common.domain.user import Principal
 from common.errors import StoreError
@@ -23,7 +25,7 @@ from fr_hub.web.problems import phrase_of, store_problem, unexpected_problem
 from fr_hub.web.route_table import ROUTE, KnownRoute, RouteTable
 
 _DURABLE = frozenset({Kind.CHANGE, Kind.DELETE, Kind.SIGN_IN, Kind.SIGN_OUT})
-_REFUSALS = frozenset({401, 403, 429})
+_REFUSALS = frozenset({401, 403, 421, 429})
 _SCAN_KEY: TypeAdapter[str] = TypeAdapter(ScanName)
 _OPAQUE = frozenset({"patient_id", "measurement_id", "upload_id", "token_id"})
 """Parameters of paths that hold ids which Fr made: events name them."""
@@ -77,6 +79,13 @@ class _Answer:
         self._request = secrets.token_hex(8)
         self._replaced = False
         self.begun = False
+        scope["state"]["record_intention"] = self.intend
+
+    def intend(self, kind: Kind | None) -> None:
+        """Record durably what the request is about to change; see ``access.intend``."""
+        route: KnownRoute | None = self._scope[ROUTE]
+        self._note(kind or _kind(route), ASKED_FOR, None, self._scans(200), self._ids(200))
+        self._context.audit.wait_durable(self._context.settings.mongodb_timeout_s)
 
     async def send(self, message: Message) -> None:
         """Send a part of the answer."""
@@ -89,8 +98,8 @@ class _Answer:
                 return
         elif message["type"] == "websocket.close" and not self.begun:
             self.begun = True
-            if message.get("code") in (4401, 4403):
-                self._record(message["code"] - 4000)
+            if (status := message.get("code", 0) - 4000) in _REFUSALS:
+                self._record(status)
         elif message["type"].startswith("websocket."):
             self.begun = True
         await self._send(message)
@@ -127,7 +136,6 @@ class _Answer:
         route: KnownRoute | None = self._scope[ROUTE]
         state = self._scope["state"]
         principal = state.get("principal")
-        peer = (self._scope.get("client") or ("unknown", 0))[0]
         name = route.name if route is not None else OTHER
         facts = state.get("facts", {})
         outcome = _outcome(status)
@@ -140,30 +148,44 @@ class _Answer:
             # Who guesses at an account is the business of the auditors of its tenant.
             tenant = state.get("tenant_of_account")
             self._context.audit.refused(
-                peer, outcome, cause, route=name, account=account, tenant=tenant
+                self._peer, outcome, cause, route=name, account=account, tenant=tenant
             )
             return Kind.REFUSE
         kind = Kind.REFUSE if is_refusal else _kind(route)
+        self._note(kind, outcome, status, self._scans(status), self._ids(status))
+        return kind
+
+    def _note(
+        self, kind: Kind, outcome: str, status: int | None, scans: list[str], ids: dict[str, str]
+    ) -> None:
+        """Note an event of the request."""
+        route: KnownRoute | None = self._scope[ROUTE]
+        state = self._scope["state"]
+        principal = state.get("principal")
+        is_known = isinstance(principal, Principal)
         self._context.audit.note(
             kind,
-            self._scans(status, state),
-            peer=peer,
+            scans,
+            peer=self._peer,
             outcome=outcome,
-            by=principal.user,
-            tenant=principal.tenant,
-            route=name,
+            by=principal.user if is_known else None,
+            tenant=principal.tenant if is_known else None,
+            route=OTHER if route is None else route.name,
             status=status,
             via=state.get("via"),
             request=self._request,
-            **{**self._ids(status), **facts},
+            **{**ids, **state.get("facts", {})},
         )
-        return kind
 
-    def _scans(self, status: int | None, state: dict[str, object]) -> list[str]:
+    @property
+    def _peer(self) -> str:
+        return str((self._scope.get("client") or ("unknown", 0))[0])
+
+    def _scans(self, status: int | None) -> list[str]:
         """The scans that the answer is about. What was not found may be anything."""
         if status is None or status >= 400:
             return []
-        named = state.get("scans")
+        named = self._scope["state"].get("scans")
         if isinstance(named, list):
             return named[:IDS_KEPT]
         key = self._parameters.get("key")

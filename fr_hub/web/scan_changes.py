@@ -34,7 +34,7 @@ class Scans(Body):
     ids: Annotated[list[Name], Field(min_length=1, max_length=SCANS_MAX)]
     """Keys of scans: `<scan_id>@<pacs>`."""
     dry_run: bool = False
-    """Tell what would be done, and change nothing."""
+    """Only report what would be done, and change nothing."""
 
 
 class ScansOfAnalyzer(Scans):
@@ -47,12 +47,12 @@ class ScansOfAnalyzer(Scans):
     analyzer: Annotated[str, Field(min_length=1, max_length=97)] | None = None
     """Only those whose report is by this analyzer: its name, or name and version."""
     using: Annotated[str, Field(min_length=3, max_length=97)] | None = None
-    """The analyzer that reads them: name and version, such as `volume 5`, of one in `installed` of
-    `GET /analyzers`. Null: the one that Fr-BRAIN has for their type."""
+    """The analyzer to use: name and version, such as `volume 5`, from `installed` of `GET
+    /analyzers`. Null: the one that Fr-BRAIN has for the scan's type."""
 
 
 class ScansWithPriority(Scans):
-    """Which scans get which priority."""
+    """Scans and their new priority."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"ids": ["2026-01-31-0001@mr-1"], "priority": "urgent"}]}
@@ -62,7 +62,7 @@ class ScansWithPriority(Scans):
 
 
 class Outcome(Answer):
-    """What became of one scan."""
+    """The outcome for one scan."""
 
     id: str
     outcome: Literal["done", "would", "unchanged", "unknown", "refused"]
@@ -70,7 +70,7 @@ class Outcome(Answer):
 
 
 class Outcomes(Answer):
-    """What became of each scan, in the order of the request."""
+    """The outcome for each scan, in the order of the request."""
 
     dry_run: bool
     outcomes: list[Outcome]

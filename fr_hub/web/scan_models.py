@@ -24,20 +24,20 @@ Text = Annotated[str, Query(min_length=1, max_length=130, pattern=r"^[A-Za-z0-9.
 
 
 class SignalFacts(Answer):
-    """What the samples of a signal are. What is not known is null."""
+    """About the samples of a signal. Unknown values are null."""
 
     sampling_rate_hz: float | None
     leads: tuple[str, ...]
     units: str
     lead_units: tuple[str, ...] | None
-    """Of each lead; null: ``units`` is that of all."""
+    """Unit of each lead; null if ``units`` is that of all."""
     gains: tuple[float, ...] | None
     """Digital steps per unit of each lead, as recorded."""
     filters: tuple[str, ...]
 
 
 class ScanSummary(Answer):
-    """A scan in a list. What is not known is null."""
+    """A scan in a list. Unknown values are null."""
 
     key: str
     scan_id: str
@@ -52,9 +52,9 @@ class ScanSummary(Answer):
     scan_type: str | None
     kind: Literal["image", "signal"] | None
     signal: SignalFacts | None
-    """Of a signal, such as an ECG; null of an image."""
+    """About a signal, such as an ECG; null for an image."""
     shape: tuple[int, ...] | None
-    """Of an image: voxels along each axis; of a signal: samples, leads."""
+    """For an image, voxels along each axis; for a signal, samples and leads."""
     voxel_size_mm: tuple[float, float, float] | None
     priority: Priority | None
     received_at: datetime | None
@@ -94,7 +94,7 @@ class ScanDetails(ScanSummary):
     """A scan with its history."""
 
     owner: str | None
-    """Who analyses it now. Without the right `operate`, the unit alone."""
+    """Who is analysing it now; without the right `operate`, only the name of the unit."""
     lease_until: datetime | None
     has_voxels: bool
     labels: list[str]
@@ -135,8 +135,7 @@ class ScanDetails(ScanSummary):
 
 
 class ScanPage(ListAnswer):
-    """Some scans: the newest first, or with ``text`` by their ids and then by their subjects. A
-    page may have fewer scans than asked for and still a ``next``."""
+    """A page of scans. It may have fewer scans than requested, and still a ``next``."""
 
     items: list[ScanSummary]
 
@@ -162,15 +161,16 @@ class PriorityCounts(Answer):
 
 
 class ScanCount(Answer):
-    """How many scans there are. Those of a whole tenant are counted seldom, see ``counted_at``."""
+    """Numbers of scans. Those of a whole tenant are kept for a while; ``counted_at`` says when they
+    were counted."""
 
     states: StateCounts
     pacs: dict[str, int]
     counted_at: datetime
     complete: bool
-    """False: there are more than were counted."""
+    """False if there are more scans than were counted."""
     priorities: PriorityCounts
-    """Of all that wait."""
+    """Numbers of waiting scans."""
     priorities_complete: bool
     oldest_waiting_at: datetime | None
 
@@ -220,7 +220,7 @@ def asked_of(
     pacs: Annotated[list[Identifier], Query(max_length=50)] = [],  # noqa: B006
     subject: Annotated[
         list[Annotated[str, Query(max_length=64)]],
-        Query(max_length=50, description="pseudonyms; several may be given"),
+        Query(max_length=50, description="pseudonyms of subjects; may be repeated"),
     ] = [],  # noqa: B006
     analyzer: Annotated[
         str | None,

@@ -37,13 +37,13 @@ class ShownUser(Answer):
 
 
 class UserPage(ListAnswer):
-    """Some users, in order of their names."""
+    """A page of users, in order of their names."""
 
     items: list[ShownUser]
 
 
 class UserChange(Body):
-    """What to change of a user."""
+    """Fields of a user to change."""
 
     roles: Roles | None = None
     password: NewPassword | None = None

@@ -114,7 +114,7 @@ class Api:
             clients = []
             for n in range(count):
                 store.users.add(f"user-{n}", DEFAULT_TENANT, [Role.CLINICIAN])
-                token = store.users.add_token(f"user-{n}", timedelta(hours=6))
+                token = store.tokens.add(f"user-{n}", timedelta(hours=6))
                 client = httpx2.Client(
                     base_url=f"http://127.0.0.1:{port}",
                     headers={"Authorization": f"Bearer {token}"},

@@ -100,7 +100,7 @@ def run(count: int, rate: int, seconds: int) -> tuple[float, float]:
         migrate(mongod.uri, "watchers")
         store = DBManager(mongod.uri, "watchers")
         store.users.add("ada", DEFAULT_TENANT, [Role.READER])
-        token = store.users.add_token("ada", timedelta(hours=1))
+        token = store.tokens.add("ada", timedelta(hours=1))
         port = free_port()
         web = start("fr_hub.web", None, WEB_PORT=str(port), DATA_DIR=folder, **given)
         try:

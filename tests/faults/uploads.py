@@ -267,7 +267,7 @@ def headers_of(world: World, user: str) -> dict[str, str]:
     """Of a clinician of this name, with a new token."""
     with contextlib.suppress(ValueError):
         world.store.users.add(user, DEFAULT_TENANT, [Role.CLINICIAN])
-    token = world.store.users.add_token(user, timedelta(hours=6))
+    token = world.store.tokens.add(user, timedelta(hours=6))
     return {"Authorization": f"Bearer {token}"}
 
 

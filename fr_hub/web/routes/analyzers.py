@@ -44,7 +44,7 @@ class Analyzer(Version):
 
 
 class Installed(Answer):
-    """An analyzer that a Fr-BRAIN has that runs now."""
+    """An analyzer of a running Fr-BRAIN."""
 
     name: str
     version: str
@@ -74,7 +74,7 @@ class Failures(ListAnswer):
 
     items: list[FailureCause]
     complete: bool
-    """False: so many failed that only the latest were counted."""
+    """False if so many scans failed that only the latest were counted."""
 
 
 @router.get("/analyzers", dependencies=_READ)
@@ -113,7 +113,8 @@ def list_scans_of_analyzer(
     limit: Limit = 50,
     after: Cursor = None,
 ) -> ScanPage:
-    """The scans that a version of an analyzer read last, the newest report first."""
+    """List the scans whose current report is by this version of the analyzer, the newest report
+    first."""
     place = None
     if after is not None:
         match values_of(after):

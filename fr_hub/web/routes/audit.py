@@ -27,24 +27,24 @@ class AuditEvent(Answer):
 
     at: datetime
     recorded_at: datetime
-    """When its entry was written, which orders the list."""
+    """When its entry was written; the list is sorted by this time."""
     entry: str
     """The place of its entry in the trail, as `fr audit` names it."""
     kind: Kind | Literal["unknown"]
     outcome: str | None
     by: str | None
-    """The user who caused it; null: a unit."""
+    """The user who caused it; null if a unit did."""
     peer: str | None
     """The other party: an address, or the name of a Fr-PACS."""
     route: str | None
     scans: list[str]
     cause: str | None
     facts: dict[str, str | int | float | bool | None]
-    """What else it says."""
+    """Further facts."""
 
 
 class AuditPage(ListAnswer):
-    """Some events, the newest first. A page may be empty although `next` leads to another."""
+    """A page of events, the newest first. It may be empty although `next` leads to another one."""
 
     items: list[AuditEvent]
 

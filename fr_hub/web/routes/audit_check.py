@@ -1,10 +1,11 @@
 """Whether the audit trail is whole."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from fastapi import APIRouter, Response
 
-from common.audit.verification import NO_TRAIL, SCHEMA, AuditVerdict, Finding
+from common.audit.verification import NAMED, AuditVerdict, Finding
 from common.domain.scan_key import pacs_of
 from common.domain.tenant import Tenant
 from common.domain.types import DEFAULT_TENANT
@@ -16,39 +17,39 @@ from fr_hub.web.models import Answer
 
 router = APIRouter(prefix="/audit", tags=["audit"])
 
-_OF_THE_WHOLE = (SCHEMA, NO_TRAIL)
-"""Findings about no scan: those of all tenants."""
-
-
 class TrailFinding(Answer):
     """One kind of finding."""
 
     what: str
     count: int
+    """In the tenant `default`, of all tenants; in another one, of its own scans."""
     named: list[str]
-    """The first of them: keys of the tenant's scans, and, in the tenant `default`, places in the
+    """The first findings: keys of the tenant's scans, and, in the tenant `default`, places in the
     trail."""
 
 
 class TrailResult(Answer):
-    """The result of a verification of the trail, as `fr audit` has it."""
+    """The result of a verification of the trail, as `fr audit` has it. Only auditors of the tenant
+    `default` get the numbers of the whole trail; for others, they are null."""
 
     checked_at: datetime
     whole: bool
-    """There is no gap and no problem, whichever tenant's."""
-    entries: int
-    chains: int
-    open_chains: int
-    """Chains without an end: their writers run, or were killed."""
-    not_anchored: int
+    """Nothing is missing and nothing was changed, in the part of any tenant."""
+    entries: int | None
+    """Number of entries."""
+    chains: int | None
+    """Number of chains: each start of a process writes one."""
+    open_chains: int | None
+    """Chains without an end: the processes that write them are running, or were killed."""
+    not_anchored: int | None
     """Entries at the ends of chains that no other chain names yet: their removal would go
     unnoticed."""
-    events: dict[str, int]
-    """Numbers of events by kind."""
-    problems: TrailFinding
+    events: dict[str, int] | None
+    """Number of events by kind."""
+    problems: TrailFinding | None
     """What was changed or removed."""
     gaps: list[TrailFinding]
-    """What the trail should have and has not, or has and the store has not."""
+    """What is missing in the trail or in the store, compared with the other one."""
     notes: list[TrailFinding]
     """For information."""
 
@@ -57,21 +58,23 @@ class TrailCheckAnswer(Answer):
     """The last verification of the trail."""
 
     running: bool
-    """One is under way, which takes long: ask again for its result."""
+    """A verification is still running: ask again for its result."""
     result: TrailResult | None
-    """Null: none has ended since this process began."""
+    """Null if no verification has ended since this process started."""
 
 
 @router.get(
     "/verify",
     dependencies=[requires(Right.AUDIT)],
-    responses={202: {"model": TrailCheckAnswer, "description": "It is under way: ask again"}},
+    responses={
+        202: {"model": TrailCheckAnswer, "description": "The verification is running: ask again"}
+    },
 )
 async def verify_trail(
     context: Context, tenant: CurrentTenant, response: Response
 ) -> TrailCheckAnswer:
-    """Verify the audit trail, and compare it with the store. Reads all of it: a result is kept for
-    a minute, and one that takes more than 20 s comes with a later request (202)."""
+    """Verify the audit trail, and compare it with the store. This reads the whole trail, so the
+    result is kept for a minute. If it takes longer than 20 s, the answer is 202: ask again."""
     check = context.trail_check
     found = await check.result()
     if found is None:
@@ -83,27 +86,39 @@ async def verify_trail(
 
 
 def _shown(verdict: AuditVerdict, at: datetime, tenant: Tenant) -> TrailResult:
+    is_all = tenant.name == DEFAULT_TENANT  # its auditors serve the whole installation
     return TrailResult(
         checked_at=at,
         whole=not verdict.total,
-        entries=verdict.entries,
-        chains=verdict.chains,
-        open_chains=verdict.open_chains,
-        not_anchored=verdict.not_anchored,
-        events=verdict.events,
-        problems=_seen("removed or changed", verdict.problems, tenant, of_all=True),
-        gaps=[_seen(k, f, tenant, of_all=k in _OF_THE_WHOLE) for k, f in verdict.gaps.items()],
-        notes=[_seen(k, f, tenant) for k, f in verdict.notes.items()],
+        entries=verdict.entries if is_all else None,
+        chains=verdict.chains if is_all else None,
+        open_chains=verdict.open_chains if is_all else None,
+        not_anchored=verdict.not_anchored if is_all else None,
+        events=verdict.events if is_all else None,
+        problems=_all("removed or changed", verdict.problems, tenant) if is_all else None,
+        gaps=_seen(verdict.gaps, tenant),
+        notes=_seen(verdict.notes, tenant),
     )
 
 
-def _seen(what: str, finding: Finding, tenant: Tenant, *, of_all: bool = False) -> TrailFinding:
-    """What a tenant may know of a finding; what it is not told of its scans is not counted."""
-    named = [name for name in finding.named if _may_see(name, tenant)]
-    hidden = 0 if of_all else len(finding.named) - len(named)
-    return TrailFinding(what=what, count=finding.count - hidden, named=named)
+def _seen(findings: Mapping[str, Finding], tenant: Tenant) -> list[TrailFinding]:
+    seen = _all if tenant.name == DEFAULT_TENANT else _own
+    return [seen(what, finding, tenant) for what, finding in findings.items()]
 
 
-def _may_see(name: str, tenant: Tenant) -> bool:
+def _all(what: str, finding: Finding, tenant: Tenant) -> TrailFinding:
+    """A finding, with all of its numbers; the scans of other tenants are not named."""
+    named = [name for name in finding.named if not _is_another_ones(name, tenant)]
+    return TrailFinding(what=what, count=finding.count, named=named)
+
+
+def _own(what: str, finding: Finding, tenant: Tenant) -> TrailFinding:
+    """What a finding says of a tenant's scans."""
+    own = [one for pacs, one in finding.of_pacs.items() if tenant.owns(pacs)]
+    named = [name for one in own for name in one.named]
+    return TrailFinding(what=what, count=sum(one.count for one in own), named=named[:NAMED])
+
+
+def _is_another_ones(name: str, tenant: Tenant) -> bool:
     key = name.partition(": ")[0]  # of a damaged one, what is wrong follows
-    return tenant.name == DEFAULT_TENANT if pacs_of(key) is None else is_owned(tenant, key)
+    return pacs_of(key) is not None and not is_owned(tenant, key)

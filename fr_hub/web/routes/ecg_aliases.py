@@ -31,7 +31,7 @@ passwords = APIRouter(prefix="/v1", tags=["ecg services"], generate_unique_id_fu
 
 
 class EcgRegistration(Registration):
-    """As a registration; without roles, the user can send ECGs and see their own, no more."""
+    """A user to register. Without `roles`, the user can only send ECGs and see their own."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"username": "ada"}]})
 

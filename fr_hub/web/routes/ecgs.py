@@ -91,12 +91,15 @@ USES = [requires(Right.ECGS), user_token_too()]
 WAITS = [*USES, may_wait()]
 
 LATER: dict[int | str, dict[str, Any]] = {
-    202: {"model": EcgData, "description": "It is not analysed yet; see Retry-After."},
-    409: {"description": "Its analysis failed; `detail` has the cause."},
+    202: {
+        "model": EcgData,
+        "description": "The ECG is not analysed yet: ask again after `Retry-After`.",
+    },
+    409: {"description": "The analysis failed; `detail` gives the cause."},
 }
 """Other answers than insights, for the OpenAPI document."""
 
-EcgId = Annotated[str, Path(pattern=r"^[0-9a-f]{1,40}$", description="id of an ECG of yours")]
+EcgId = Annotated[str, Path(pattern=r"^[0-9a-f]{1,40}$", description="id of one of your ECGs")]
 Wait = Annotated[
     float,
     Query(ge=0, le=WAIT_MAX_S, description="how long to wait for the analysis, seconds"),
@@ -141,8 +144,8 @@ async def send_ecg(
     request: Request, response: Response, owner: AccountOwner, desk: Desk
 ) -> StoredEcg:
     """Send an ECG: as JSON, or the files of recordings in one form, such as
-    ``curl -F file=@100.hea -F file=@100.dat`` sends. Answers when it is durable, and may be
-    repeated: the same recording has the same id."""
+    ``curl -F file=@100.hea -F file=@100.dat`` sends. The answer comes when it is durable. You can
+    safely repeat the request: the same recording has the same id."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         results = await store_form(request, desk, owner)
@@ -176,7 +179,7 @@ def list_ecgs(
     limit: Limit = 50,
     after: Cursor = None,
 ) -> EcgPage:
-    """Your ECGs, the newest first; without those that were erased, or removed by retention."""
+    """List your ECGs, the newest first, except those that were erased, or removed by retention."""
     try:
         page = context.store.scan_pages.page(Asked(scope, account=account), limit, place_of(after))
     except ValueError:  # the place is of a list with another order
@@ -186,7 +189,7 @@ def list_ecgs(
 
 @router.get("/{ecg_id}", dependencies=USES)
 def get_ecg(context: Context, request: Request, scope: AccountScope, key: EcgKey) -> EcgData:
-    """An ECG, and how far its analysis is."""
+    """Get an ECG and the state of its analysis."""
     note_scans(request, [key])
     return _found(context, scope, key)
 
@@ -195,8 +198,8 @@ def get_ecg(context: Context, request: Request, scope: AccountScope, key: EcgKey
 def erase_ecg(
     context: Context, request: Request, user: CurrentUser, scope: AccountScope, key: EcgKey
 ) -> Response:
-    """Erase an ECG of yours with its report, in any state; repeatable. Nothing brings it back, and
-    the same recording is refused if you send it again."""
+    """Erase one of your ECGs with its report, in any state. This cannot be undone, and Fr refuses
+    the same recording if you send it again. You can safely repeat the request."""
     note_scans(request, [key])
     if _found(context, scope, key).state != "erased":
         context.store.erasure.erase([key], by=user.user)
@@ -216,8 +219,8 @@ async def get_insights(
     key: EcgKey,
     wait: Wait = 0,
 ) -> Response:
-    """What was found: the zero crossings of each lead, and all findings of the analyzer. While
-    there is no report yet, the answer is 202 with the state."""
+    """Get the results: the zero crossings of each lead, and all findings of the analyzer. As long
+    as there is no report, the answer is 202 with the state."""
     found = await _awaited(context, request, scope, key, wait)
     note_scans(request, [key])
     if isinstance(found, BrainReport):

@@ -19,8 +19,8 @@ _NUMBER_MAX = 2**53
 
 
 class LiveEvent(BaseModel):
-    """An event. Which fields it has follows from its kind; one of a scan without `state` says to
-    look it up."""
+    """An event; its fields depend on its kind. If an event about a scan has no `state`, look the
+    scan up."""
 
     n: int
     """The number of its batch. Numbers rise, with gaps."""
@@ -59,7 +59,12 @@ Position = Annotated[int | None, Query(alias="from", ge=0, lt=_NUMBER_MAX)]
     dependencies=[requires(Right.READ), live()],
     response_class=EventStream,
     status_code=200,  # the response class names none, as FastAPI expects for its document
-    responses={200: {"model": LiveEvent, "description": "Events, each as `data:` of one"}},
+    responses={
+        200: {
+            "model": LiveEvent,
+            "description": "A stream of events; the `data:` of each is a JSON object",
+        }
+    },
 )
 async def events(
     request: Request,
@@ -68,8 +73,8 @@ async def events(
     position: Position = None,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> EventStream:
-    """What changes, as server-sent events. `Last-Event-ID`, or `from`, is the `id` that came last:
-    the stream goes on after it, or begins with `reset`."""
+    """Stream changes as server-sent events. To resume, send the `id` of the last event that you got
+    as `Last-Event-ID`, or as `from`: the stream continues after it, or begins with `reset`."""
     watcher = await _live(request).watch(
         tenant,
         principal.user,

@@ -14,7 +14,7 @@ router = APIRouter(prefix="/health", tags=["health"])
 
 
 class Health(Answer):
-    """It is well; else the answer is a problem."""
+    """The process is well; otherwise, the answer is an error."""
 
     status: Literal["ok"] = "ok"
 

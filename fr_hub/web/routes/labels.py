@@ -62,7 +62,7 @@ class LabelMapItem(Answer):
 
 
 class LabelMaps(Answer):
-    """The label maps of a revision of the report; not each report has some."""
+    """The label maps of a revision of the report; a report may have none."""
 
     revision: int
     items: list[LabelMapItem]
@@ -81,7 +81,7 @@ def list_labels(
     key: Key,
     revision: RevisionNumber = None,
 ) -> Response:
-    """Which label maps the report has, with their labels."""
+    """List the label maps of the report, with their labels."""
     labels = _labels(context, tenant, key, revision)
     items = [_item(labels.scan, one) for one in labels.maps]
     body = LabelMaps(revision=labels.revision, items=items).model_dump_json()
@@ -106,7 +106,7 @@ def get_compressed_label_map(
     level: Level = 0,
     revision: RevisionNumber = None,
 ) -> Response:
-    """A label map as compressed NIfTI."""
+    """Download a label map as compressed NIfTI."""
     return serve_compressed(request, _file(context, tenant, key, map_name, level, revision))
 
 
@@ -125,8 +125,8 @@ def get_label_map(
     level: Level = 0,
     revision: RevisionNumber = None,
 ) -> Response:
-    """A label map as NIfTI, on the voxels of `voxels.nii`. Takes range requests. In a coarser map,
-    each voxel has the most frequent label of its block."""
+    """Download a label map as NIfTI, on the voxels of `voxels.nii`. Supports range requests. In
+    a coarser map, each voxel has the most frequent label of its block."""
     return serve(request, _file(context, tenant, key, map_name, level, revision))
 
 

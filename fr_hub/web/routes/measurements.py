@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BeforeValidator, Field
 
 from common.domain.loinc import LOINC
@@ -20,7 +20,7 @@ from common.domain.tenant import Tenant
 from common.domain.types import Instant
 from common.domain.user import Right
 from common.store.measurements import Measurement, MeasurementsWanted, TrendPoint
-from fr_hub.web.access import CurrentTenant, requires
+from fr_hub.web.access import CurrentTenant, intend, requires
 from fr_hub.web.context import Context, WebContext
 from fr_hub.web.idempotency import CurrentCreation
 from fr_hub.web.models import Answer, ListAnswer
@@ -34,8 +34,12 @@ POINTS_MAX = 2000
 
 MeasurementId = Annotated[str, Path(max_length=64)]
 Time = Annotated[Instant, BeforeValidator(only_text)]
-Since = Annotated[Time | None, Query(description="the earliest time, with its zone")]
-Until = Annotated[Time | None, Query(description="the time before which, with its zone")]
+Since = Annotated[
+    Time | None, Query(description="only measurements from this time on; it needs a time zone")
+]
+Until = Annotated[
+    Time | None, Query(description="only measurements before this time; it needs a time zone")
+]
 Sort = Literal["taken_at", "-taken_at"]
 CodeParameter = Annotated[str, Query(pattern=r"^[!-{}~]{1,200}(\|[!-{}~]{1,64})?$")]
 """A code of LOINC, or a system and a code with ``|`` between."""
@@ -73,7 +77,7 @@ class MeasurementData(Answer):
 
 
 class MeasurementPage(ListAnswer):
-    """Some measurements."""
+    """A page of measurements."""
 
     items: list[MeasurementData]
 
@@ -177,6 +181,7 @@ def _key_of(kind: MeasurementKind | None, code: str | None) -> str | None:
     dependencies=[requires(Right.PERSONAL)],
 )
 def create_measurement(
+    request: Request,
     context: Context,
     tenant: CurrentTenant,
     creation: CurrentCreation,
@@ -186,6 +191,8 @@ def create_measurement(
 ) -> MeasurementData:
     """Add a measurement to a patient. Values are checked for plausible ranges and units, and stored
     as they are: nothing is converted."""
+    found(context, tenant, patient_id)
+    intend(request, measurement_id=creation.id)
     added = context.store.measurements.add(
         tenant.name, patient_id, creation.id, body, creation.fingerprint(body)
     )
@@ -211,7 +218,8 @@ def list_patient_measurements(
     limit: Limit = 50,
     after: After = None,
 ) -> MeasurementPage:
-    """List the measurements of a patient, of one kind or code if it is given (the code counts)."""
+    """List the measurements of a patient, or only those of one kind or code. If both are given, the
+    code counts."""
     found(context, tenant, patient_id)
     wanted = MeasurementsWanted(patient_id, _key_of(kind, code), since, until)
     return page_of(context, tenant, wanted, sort, limit, after)
@@ -228,8 +236,8 @@ def get_trend(
     points: Annotated[int, Query(ge=1, le=POINTS_MAX)] = 500,
 ) -> Trend:
     """The values of a code over time, such as 8310-5 (LOINC) or `system|code`. A series of more
-    than `points` values is divided into as many equal spans of time, each with its least, mean and
-    greatest value. Each unit has a separate series: nothing is converted."""
+    than `points` values is divided into as many equal spans of time, each with its lowest, mean and
+    highest value. Each unit has a separate series: nothing is converted."""
     found(context, tenant, patient_id)
     key = _key_of(None, code) or ""
     part = None if key == code_key(LOINC, PANEL.code) else key
@@ -273,7 +281,7 @@ def list_measurements(
     limit: Limit = 50,
     after: After = None,
 ) -> MeasurementPage:
-    """List the measurements of all patients, of one kind or code if it is given."""
+    """List the measurements of all patients, or only those of one kind or code."""
     wanted = MeasurementsWanted(None, _key_of(kind, code), since, until)
     return page_of(context, tenant, wanted, sort, limit, after)
 
@@ -293,8 +301,11 @@ def get_measurement(
     "/measurements/{measurement_id}", status_code=204, dependencies=[requires(Right.PERSONAL)]
 )
 def delete_measurement(
-    context: Context, tenant: CurrentTenant, measurement_id: MeasurementId
+    request: Request, context: Context, tenant: CurrentTenant, measurement_id: MeasurementId
 ) -> None:
     """Delete a measurement."""
+    if context.store.measurements.get(tenant.name, measurement_id) is None:
+        raise not_found("measurement")
+    intend(request)
     if not context.store.measurements.delete(tenant.name, measurement_id):
         raise not_found("measurement")

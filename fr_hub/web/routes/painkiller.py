@@ -3,7 +3,7 @@ it. They do what the routes beside them do, with credentials."""
 
 from collections.abc import Callable, Iterator
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
@@ -57,6 +57,7 @@ def _array(pages: Callable[[str | None], tuple[list[BaseModel], str | None]]) ->
 
 @router.post("/patient", status_code=201, dependencies=[requires(Right.PERSONAL)])
 def create(
+    request: Request,
     context: Context,
     tenant: CurrentTenant,
     creation: CurrentCreation,
@@ -64,7 +65,7 @@ def create(
     response: Response,
 ) -> PatientData:
     """As POST /patients."""
-    return patients.create_patient(context, tenant, creation, body, response)
+    return patients.create_patient(request, context, tenant, creation, body, response)
 
 
 @router.get(
@@ -99,6 +100,7 @@ def list_all(context: Context, tenant: CurrentTenant) -> Response:
 
 @router.post("/patient/delete/{patient_id}", dependencies=[requires(Right.PERSONAL)])
 def delete(
+    request: Request,
     context: Context,
     principal: CurrentUser,
     tenant: CurrentTenant,
@@ -107,7 +109,9 @@ def delete(
     confirm: Confirm = None,
 ) -> Deletion:
     """As DELETE /patients/{patient_id}; a patient without scans is deleted without `confirm`."""
-    return patient_deletion.delete(context, principal, tenant, patient_id, confirm or 0, if_match)
+    return patient_deletion.delete(
+        request, context, principal, tenant, patient_id, confirm or 0, if_match
+    )
 
 
 @router.post(
@@ -116,6 +120,7 @@ def delete(
     dependencies=[requires(Right.PERSONAL)],
 )
 def measure(
+    request: Request,
     context: Context,
     tenant: CurrentTenant,
     creation: CurrentCreation,
@@ -124,7 +129,9 @@ def measure(
     response: Response,
 ) -> MeasurementData:
     """As POST /patients/{patient_id}/measurements."""
-    return measurements.create_measurement(context, tenant, creation, patient_id, body, response)
+    return measurements.create_measurement(
+        request, context, tenant, creation, patient_id, body, response
+    )
 
 
 @router.post(
@@ -145,8 +152,8 @@ def list_measurements(context: Context, tenant: CurrentTenant) -> Response:
 
 @router.post("/measurements/delete/{measurement_id}", dependencies=[requires(Right.PERSONAL)])
 def delete_measurement(
-    context: Context, tenant: CurrentTenant, measurement_id: MeasurementId
+    request: Request, context: Context, tenant: CurrentTenant, measurement_id: MeasurementId
 ) -> Deleted:
     """As DELETE /measurements/{measurement_id}."""
-    measurements.delete_measurement(context, tenant, measurement_id)
+    measurements.delete_measurement(request, context, tenant, measurement_id)
     return Deleted(id=measurement_id)

@@ -3,14 +3,15 @@ by the number of scans, so that nobody erases what they have not seen."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from common.domain.audit_events import Kind
 from common.domain.tenant import Tenant
 from common.domain.user import Principal, Right
 from common.store.patients import PatientErasure
-from fr_hub.web.access import CurrentTenant, CurrentUser, requires
+from fr_hub.web.access import CurrentTenant, CurrentUser, intend, requires
 from fr_hub.web.context import Context, WebContext
 from fr_hub.web.etags import IfMatch, changed, etag_of
 from fr_hub.web.models import Answer
@@ -65,6 +66,7 @@ Confirm = Annotated[
 
 
 def delete(
+    request: Request,
     context: WebContext,
     principal: Principal,
     tenant: Tenant,
@@ -72,13 +74,14 @@ def delete(
     confirm: int | None,
     if_match: IfMatch,
 ) -> Deletion:
-    """Delete a patient with all measurements, and erase the scans.
+    """Delete a patient with all measurements, and erase the scans, once the audit trail has that.
 
     Raises:
         Problem: 409, it is not confirmed, or another patient has one of the pseudonyms.
     """
     store = context.store
     if (begun := store.patients.erasure_of(tenant.name, patient_id)) is not None:
+        intend(request)
         return complete(context, begun)
     patient = found(context, tenant, patient_id)
     if_match.check(etag_of(patient.version))
@@ -107,6 +110,7 @@ def delete(
         )
     # Scans that arrive from now on without a confirmation stay.
     erases = patient.pseudonyms if keys else ()
+    intend(request)
     if not store.patients.begin_erasure(tenant.name, patient, erases, principal.user):
         raise changed()
     store.erasure.erase(keys, by=principal.user)
@@ -136,6 +140,14 @@ def complete_all(context: WebContext) -> None:
     """
     for begun in context.store.patients.erasures():
         complete(context, begun)
+        context.audit.note(
+            Kind.DELETE,
+            outcome="done",
+            cause="the deletion was interrupted, and completed at the next start",
+            by=begun.by,
+            tenant=begun.tenant,
+            patient_id=begun.patient,
+        )
 
 
 @router.delete(
@@ -144,6 +156,7 @@ def complete_all(context: WebContext) -> None:
     responses={409: {"model": ConfirmationDetails, "description": "Not confirmed"}},
 )
 def delete_patient(
+    request: Request,
     context: Context,
     principal: CurrentUser,
     tenant: CurrentTenant,
@@ -151,7 +164,7 @@ def delete_patient(
     patient_id: PatientId,
     confirm: Confirm = None,
 ) -> Deletion:
-    """Delete a patient with all measurements, and erase the scans of all pseudonyms. Without
-    `confirm`, or with another number than that of the scans, the answer lists what would be
-    deleted. Erasing scans needs the right 'operate'."""
-    return delete(context, principal, tenant, patient_id, confirm, if_match)
+    """Delete a patient with all measurements, and erase the scans of all pseudonyms. If `confirm`
+    is missing, or is not the number of scans, the answer lists what would be deleted. Erasing
+    scans needs the right 'operate'."""
+    return delete(request, context, principal, tenant, patient_id, confirm, if_match)

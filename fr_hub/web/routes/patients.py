@@ -4,7 +4,7 @@ search by name or identifier has a body."""
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import ConfigDict, Field
 
 from common.domain.patient import NewPatient, PatientChanges, PatientIdentifier, Sex, age_on
@@ -12,8 +12,10 @@ from common.domain.personal_text import Line, name_key
 from common.domain.tenant import Tenant
 from common.domain.types import utc_now
 from common.domain.user import Right
-from common.store.patients import Patient, PatientOrder, PseudonymInUse, Search
-from fr_hub.web.access import CurrentTenant, requires
+from common.store.patient_documents import Patient
+from common.store.patients import PatientOrder, Search
+from common.store.pseudonym_claims import PseudonymInUse
+from fr_hub.web.access import CurrentTenant, intend, requires
 from fr_hub.web.context import Context, WebContext
 from fr_hub.web.etags import IfMatch, IfNoneMatch, changed, etag_of
 from fr_hub.web.idempotency import CurrentCreation
@@ -29,7 +31,7 @@ LIMIT_MAX = 500
 PatientId = Annotated[str, Path(max_length=64)]
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX)]
 After = Annotated[
-    str | None, Query(max_length=CURSOR_LONGEST, description="'next' of the page before")
+    str | None, Query(max_length=CURSOR_LONGEST, description="`next` of the previous page")
 ]
 
 
@@ -50,18 +52,20 @@ class PatientData(Answer):
 
 
 class PatientPage(ListAnswer):
-    """Some patients."""
+    """A page of patients."""
 
     items: list[PatientData]
 
 
 class PatientSearch(Body):
-    """What to look for; what is left out does not limit."""
+    """What to search for; fields that are left out match every patient."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "ada", "limit": 20}]})
 
     name: Line | None = Field(
-        default=None, description="beginnings of words of the name, in any order, case and accents"
+        default=None,
+        description="beginnings of words of the name, in any order; case and accents do not "
+        "matter",
     )
     identifier: Line | None = Field(default=None, description="the whole value of an identifier")
     pseudonym: Annotated[str, Field(min_length=1, max_length=64)] | None = None
@@ -82,7 +86,7 @@ class PatientScanData(Answer):
 
 
 class PatientScanPage(ListAnswer):
-    """Some scans, the newest first."""
+    """A page of scans, the newest first."""
 
     items: list[PatientScanData]
 
@@ -172,6 +176,7 @@ def pseudonym_in_use() -> Problem:
     responses={201: {"headers": ETAG | LOCATION}},
 )
 def create_patient(
+    request: Request,
     context: Context,
     tenant: CurrentTenant,
     creation: CurrentCreation,
@@ -179,9 +184,11 @@ def create_patient(
     response: Response,
 ) -> PatientData:
     """Create a patient."""
-    request = creation.fingerprint(body)
+    intend(request, patient_id=creation.id)
     try:
-        patient, is_new = context.store.patients.add(tenant.name, creation.id, body, request)
+        patient, is_new = context.store.patients.add(
+            tenant.name, creation.id, body, creation.fingerprint(body)
+        )
     except PseudonymInUse:
         raise pseudonym_in_use() from None
     creation.check(patient.request, body)
@@ -200,8 +207,8 @@ def list_patients(
     limit: Limit = 50,
     after: After = None,
 ) -> PatientPage:
-    """List the patients. To search or sort by name, use POST /patients/search: what an address
-    holds ends up in logs and histories."""
+    """List the patients. To search or sort by name, use POST /patients/search, because addresses
+    end up in logs and histories."""
     search = None if pseudonym is None else Search(pseudonym=pseudonym)
     return page_of(context, tenant, sort, limit, after, search)
 
@@ -241,6 +248,7 @@ def get_patient(
     responses={200: {"headers": ETAG}},
 )
 def change_patient(
+    request: Request,
     context: Context,
     tenant: CurrentTenant,
     if_match: IfMatch,
@@ -248,9 +256,11 @@ def change_patient(
     body: PatientChanges,
     response: Response,
 ) -> PatientData:
-    """Change a patient: the fields in the body, no others. A list is replaced as a whole."""
+    """Change the fields of a patient that the body contains. A list is replaced as a whole. If the
+    change is refused, no field changes."""
     patient = found(context, tenant, patient_id)
     if_match.required(etag_of(patient.version))
+    intend(request)
     try:
         after = context.store.patients.change(tenant.name, patient, body)
     except PseudonymInUse:

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from common.domain.types import Identifier
 from common.domain.user import NewUserName, Right, Role
-from fr_hub.web.access import CurrentUser, admin_token_too, note_fact, requires
+from fr_hub.web.access import CurrentUser, admin_token_too, requires
 from fr_hub.web.context import Context
 from fr_hub.web.credentials import Credentials
 from fr_hub.web.models import Answer, Body
@@ -44,7 +44,7 @@ class Registered(Answer):
     tenant: str
     roles: list[Role]
     token: str | None = None
-    """Only if no password was given; it is in this answer alone."""
+    """Only if no password was given. Only this answer contains it."""
 
 
 REGISTERS = [requires(Right.ADMIN), admin_token_too()]
@@ -68,10 +68,9 @@ async def register_user(
             "invalid",
             "An emergency account signs in only with its password: send a 'password', too.",
         )
-    user = await create(context, given.username, tenant, given.roles, given.password)
-    note_fact(request, account=user.name, roles=",".join(sorted(user.roles)))
+    user = await create(request, context, given.username, tenant, given.roles, given.password)
     token = None
     if given.password is None:
         valid = timedelta(days=context.settings.web_token_days)
-        token = await run_in_threadpool(context.store.users.add_token, user.name, valid)
+        token = await run_in_threadpool(context.store.tokens.add, user.name, valid)
     return Registered(username=user.name, tenant=user.tenant, roles=sorted(user.roles), token=token)

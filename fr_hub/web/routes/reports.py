@@ -48,7 +48,8 @@ _SCHEMA = {
 }
 
 RevisionNumber = Annotated[
-    int | None, Query(ge=1, le=REVISION_MAX, description="of the report; without: the current one")
+    int | None,
+    Query(ge=1, le=REVISION_MAX, description="revision of the report; default: the current one"),
 ]
 
 
@@ -73,7 +74,7 @@ class Revisions(ListAnswer):
 
 
 class ChangedField(Answer):
-    """A field of the report that has another value. null: it has none."""
+    """A field of the report whose value has changed; null: the report does not have it."""
 
     field: str
     before: Plain
@@ -210,8 +211,8 @@ def get_schema() -> Response:
     responses={200: a_file("text/csv")},
 )
 def export_reports(context: Context, asked: AskedScans) -> Response:
-    """A row for each report of these scans, as a list of them has them: the main results. Streamed:
-    the file is complete if the transfer is."""
+    """Export the main results of the reports of these scans, a row for each report. The file is
+    streamed: it is complete only if the transfer ends without an error."""
     # Read before the answer begins, so that an unreachable database gives a problem.
     first = context.store.scan_pages.keys(asked, _PAGE)
     headers = {

@@ -27,9 +27,9 @@ router = APIRouter(tags=["scans"])
 MEDIA_TYPE = "application/octet-stream"
 _STEPS = ", ".join(map(str, STEPS))
 
-Step = Annotated[int, Query(ge=1, le=STEPS[-1], description=f"samples of a column: {_STEPS}")]
+Step = Annotated[int, Query(ge=1, le=STEPS[-1], description=f"number of samples in a column: {_STEPS}")]
 First = Annotated[int, Query(ge=0, le=2**31, description="the first column")]
-Columns = Annotated[int, Query(ge=1, le=COLUMNS_MAX, description="the most columns")]
+Columns = Annotated[int, Query(ge=1, le=COLUMNS_MAX, description="maximum number of columns")]
 
 ANSWERS: dict[int | str, dict[str, object]] = {
     200: {
@@ -37,7 +37,7 @@ ANSWERS: dict[int | str, dict[str, object]] = {
         "headers": {
             **ETAG,
             "X-Columns": {
-                "description": "How many columns of each lead there are.",
+                "description": "Number of columns of each lead.",
                 "schema": {"type": "string"},
             },
         },
@@ -123,13 +123,13 @@ Piece = Annotated[_Piece, Depends()]
     responses=ANSWERS,
 )
 def get_samples(tenant: CurrentTenant, key: Key, piece: Piece) -> Response:
-    """Samples of a signal. With a ``step`` above 1, each column is the lowest and the highest of so
-    many samples."""
+    """Get samples of a signal. With a ``step`` above 1, each column has the lowest and the highest
+    of that many samples."""
     return piece.of(tenant, key)
 
 
 @router.get("/ecgs/{ecg_id}/samples", dependencies=USES, response_class=Response, responses=ANSWERS)
 def get_ecg_samples(request: Request, scope: AccountScope, key: EcgKey, piece: Piece) -> Response:
-    """Samples of an ECG of yours, as those of a scan."""
+    """Get samples of one of your ECGs, as of a scan."""
     note_scans(request, [key])
     return piece.of(scope, key)

@@ -57,7 +57,7 @@ Asked = Annotated[_Asked, Depends(_asked)]
 
 @router.post("/requeue", dependencies=[requires(Right.OPERATE)])
 def requeue(asked: Asked, wanted: Scans) -> Outcomes:
-    """Return failed scans to the queue, with all their attempts."""
+    """Return failed scans to the queue, for as many attempts as a new scan has."""
     return asked.once(wanted, scan_changes.requeue)
 
 
@@ -76,6 +76,6 @@ def prioritize(asked: Asked, wanted: ScansWithPriority) -> Outcomes:
 
 @router.post("/erase", dependencies=[requires(Right.OPERATE)])
 def erase(asked: Asked, wanted: Scans) -> Outcomes:
-    """Erase scans: voxels, reports, history, pictures and label maps. Nothing brings them back, and
-    a scan that was erased is refused when it comes again."""
+    """Erase scans: voxels, reports, history, pictures and label maps. This cannot be undone, and Fr
+    refuses an erased scan if it is sent again."""
     return asked.once(wanted, scan_changes.erase)

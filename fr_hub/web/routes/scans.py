@@ -40,7 +40,8 @@ def list_scans(
     limit: Limit = 50,
     after: Cursor = None,
 ) -> ScanPage:
-    """Scans, the newest first; with `text` by their ids, then by their subjects."""
+    """List scans, the newest first. With `text`: first those whose id begins with it, then those
+    whose subject does."""
     asked = replace(asked, oldest_first=sort == "received_at")
     try:
         page = context.store.scan_pages.page(asked, limit, place_of(after))
@@ -51,8 +52,8 @@ def list_scans(
 
 @router.get("/counts", dependencies=[requires(Right.READ)])
 def count_scans(context: Context, asked: AskedScans) -> ScanCount:
-    """How many scans there are by state and Fr-PACS; of those that wait, how many have which
-    priority, and since when the oldest waits."""
+    """Count scans by state and Fr-PACS, and waiting scans by priority. The answer also says since
+    when the oldest one has been waiting."""
     counts = context.store.scan_counts.of(asked)
     waiting = context.store.scan_counts.waiting(asked.tenant)
     return ScanCount.model_validate(
@@ -81,7 +82,7 @@ def count_scans(context: Context, asked: AskedScans) -> ScanCount:
 def get_scan(
     context: Context, tenant: CurrentTenant, user: CurrentUser, request: Request, key: Key
 ) -> Response:
-    """A scan, and what happened to it."""
+    """Get a scan with its history."""
     found = context.store.scan_pages.these(tenant, [key])
     if not found:
         raise not_found("scan")

@@ -11,7 +11,7 @@ from common.domain.audit_events import Kind
 from common.domain.types import DEFAULT_TENANT, utc_now
 from common.domain.user import Principal, Right, Role
 from common.store.users import User
-from fr_hub.web.access import anyone, note_fact, recorded_as, signed_in
+from fr_hub.web.access import anyone, intend, note_fact, recorded_as, signed_in
 from fr_hub.web.context import Context
 from fr_hub.web.credentials import (
     PLAIN_COOKIE,
@@ -43,7 +43,7 @@ class OneTime(Body):
 
 
 class PasswordChange(Body):
-    """One's password, and the new one."""
+    """The current password and the new one."""
 
     current: GivenPassword
     new: NewPassword
@@ -57,7 +57,7 @@ class ShownSession(Answer):
     roles: list[Role]
     rights: list[Right]
     csrf: str | None = None
-    """To be sent as X-CSRF-Token with each change, by those who signed in with a cookie."""
+    """Send this as X-CSRF-Token with each change, if you signed in with a cookie."""
     expires_at: datetime | None = None
 
 
@@ -100,14 +100,17 @@ async def sign_in_once(
             "This address was already used, or has expired: start `fr web` again, and open the "
             "address that it prints.",
         )
-    user = await run_in_threadpool(_administrator, context)
+    user = await run_in_threadpool(_administrator, request, context)
     return await _begin(user, request, response, context)
 
 
-def _administrator(context: Context) -> User:
+def _administrator(request: Request, context: Context) -> User:
     users = context.store.users
-    users.add(USER, DEFAULT_TENANT, [Role.ADMIN])
     user = users.get(USER, DEFAULT_TENANT)
+    if user is None or Role.ADMIN not in user.roles:
+        intend(request, kind=Kind.CHANGE, account=USER, roles=str(Role.ADMIN))
+        users.add(USER, DEFAULT_TENANT, [Role.ADMIN])
+        user = users.get(USER, DEFAULT_TENANT)
     if user is not None and Role.ADMIN not in user.roles:
         user = users.change(USER, DEFAULT_TENANT, roles=user.roles | {Role.ADMIN})
     if user is None:
@@ -148,7 +151,7 @@ def get_session(request: Request) -> ShownSession:
 
 @router.delete("", status_code=204, dependencies=[signed_in(), recorded_as(Kind.SIGN_OUT)])
 def sign_out(request: Request, response: Response, context: Context) -> None:
-    """Sign out: the session ends. Tokens and passwords have none to end."""
+    """Sign out: end the session. With a token or a password (Basic), there is no session to end."""
     found: Credentials = request.state.credentials
     if found.token:
         context.store.sessions.end(found.token)
@@ -160,13 +163,16 @@ def sign_out(request: Request, response: Response, context: Context) -> None:
 
 @router.put("/password", status_code=204, dependencies=[signed_in()])
 async def change_password(given: PasswordChange, request: Request, context: Context) -> None:
-    """Change one's own password; one's other sessions end."""
+    """Change your own password. Your other sessions end."""
     found: Credentials = request.state.credentials
     name = found.principal.user
     user = await check_password(request, context, name, given.current)
     if user is None:
         raise Problem(403, "wrong_password", "The current password is wrong; try again.")
     password = await context.passwords.hash(given.new)
+    await run_in_threadpool(
+        intend, request, account=name, password="changed"  # noqa: S106 - that it was
+    )
     after = await run_in_threadpool(
         lambda: context.store.users.change(name, password=password, revision=user.revision)
     )

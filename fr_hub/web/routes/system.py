@@ -38,13 +38,12 @@ class UnitState(Answer):
     name: str | None
     """Of a Fr-PACS."""
     host: str | None
-    """Null without the right `operate`, and of a Fr-PACS."""
+    """Null for a Fr-PACS, and without the right `operate`."""
     version: str | None
     started_at: datetime | None
     seen_at: datetime | None
     state: str
-    """`running`, `stopped`, or `gone`: it tells nothing any more; of a Fr-PACS `connected` or
-    `away`."""
+    """`running`, `stopped`, or `gone` (no heartbeat); for a Fr-PACS, `connected` or `away`."""
 
 
 class Queue(Answer):
@@ -52,9 +51,9 @@ class Queue(Answer):
 
     states: dict[str, int]
     priorities: dict[str, int]
-    """Of those that wait."""
+    """Numbers of waiting scans."""
     pacs: dict[str, int]
-    """How many wait, by Fr-PACS."""
+    """Number of waiting scans by Fr-PACS."""
     oldest_waiting_at: datetime | None
 
 
@@ -74,9 +73,9 @@ class Disk(Answer):
     """The disk of MongoDB's data."""
 
     free_bytes: int | None
-    """Null: MongoDB does not tell."""
+    """Null if MongoDB does not report it."""
     least_free_bytes: int
-    """With less, no scan is taken."""
+    """With less free space, Fr accepts no scans."""
 
 
 class Durability(Answer):
@@ -105,7 +104,8 @@ class System(Answer):
 async def system(
     request: Request, context: Context, tenant: CurrentTenant, user: CurrentUser
 ) -> System:
-    """Units, queue, throughput of the last minutes, disk, durability."""
+    """Get the state of the system: units, queue, throughput of the last minutes, disk,
+    durability."""
     live: LiveFeed = request.app.state.live
     await live.ready()
     units, event, waiting, free, status = await asyncio.to_thread(_found, context.store, tenant)

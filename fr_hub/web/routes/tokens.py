@@ -7,11 +7,13 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import ConfigDict, Field
 
 from common.domain.user import Principal, Right, Role, UserName
-from common.store.users import TOKENS_MAX, Token, User, token_id
-from fr_hub.web.access import CurrentUser, note_fact, signed_in
+from common.store.token_documents import new_token, token_id
+from common.store.tokens import TOKENS_MAX, Token
+from common.store.users import User
+from fr_hub.web.access import CurrentUser, intend, signed_in
 from fr_hub.web.context import Context
 from fr_hub.web.credentials import Credentials
-from fr_hub.web.idempotency import CurrentCreation, begun
+from fr_hub.web.idempotency import CurrentCreation, carried_out
 from fr_hub.web.models import Answer, Body, ListAnswer
 from fr_hub.web.problems import Problem, not_found
 from fr_hub.web.user_models import Roles
@@ -20,21 +22,25 @@ router = APIRouter(prefix="/tokens", tags=["tokens"])
 _ANY_USER = [signed_in()]
 
 _OfUser = Annotated[
-    UserName | None, Query(description="whose tokens; only administrators may name another user")
+    UserName | None,
+    Query(
+        description="the user that the token belongs to; only administrators may name another user "
+        "than themselves"
+    ),
 ]
 
 
 class NewToken(Body):
-    """A token to make."""
+    """A token to create."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"label": "nightly export", "days": 30}]}
     )
 
     label: Annotated[str, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")] = ""
-    """What it is for; for people."""
+    """What the token is for, in words."""
     roles: Roles | None = None
-    """It has only these of its user's roles; if absent, all."""
+    """Which of the user's roles the token has; default: all."""
     days: Annotated[float, Field(gt=0, le=3650)] = 90
 
 
@@ -57,7 +63,7 @@ class ShownToken(Answer):
 
 
 class MadeToken(ShownToken):
-    """A new token: its text is in this answer alone."""
+    """A new token. Only this answer contains its text."""
 
     token: str
 
@@ -70,9 +76,9 @@ class TokenList(ListAnswer):
 
 @router.get("", dependencies=_ANY_USER)
 def list_tokens(context: Context, me: CurrentUser, user: _OfUser = None) -> TokenList:
-    """The tokens of a user, one's own if none is named."""
+    """List the tokens of a user; by default, your own."""
     owner = _owner(context, me, user)
-    items = [_shown(one) for one in context.store.users.tokens(owner.name)]
+    items = [_shown(one) for one in context.store.tokens.of_user(owner.name)]
     return TokenList(items=items, total=len(items))
 
 
@@ -86,12 +92,12 @@ def make_token(
     creation: CurrentCreation,
     user: _OfUser = None,
 ) -> MadeToken:
-    """Make a token. It never has more roles than who makes it for themselves. One that is made by a
-    token ends with that, at the latest; one that an administrator makes for another user does not
-    give the right `ecgs`. Sent again with its
-    Idempotency-Key, it revokes the token of the first answer and makes another: the text is not
-    stored."""
-    owner, roles, users = _owner(context, me, user), given.roles, context.store.users
+    """Create a token. A token for yourself never has more roles than you. A token that is created
+    with another token expires with that one at the latest. A token that an administrator creates
+    for another user does not give the right `ecgs`. If you repeat the request with its
+    Idempotency-Key, the token of the first answer is revoked, and another one is created: Fr does
+    not store the text of tokens."""
+    owner, roles, tokens = _owner(context, me, user), given.roles, context.store.tokens
     if Role.EMERGENCY in (owner.roles if roles is None else roles):
         raise Problem(
             422,
@@ -105,35 +111,40 @@ def make_token(
         roles = me.roles if roles is None else roles & me.roles  # made by such a token itself
     if roles is not None and not roles <= owner.roles:
         raise Problem(422, "invalid", "'roles' may contain only roles that the user has.")
-    known = begun(creation, context.store.requests, _OfWhom(user=owner.name, token=given))
-    if known is not None and known.answer is not None:
-        users.remove_token(known.answer)
-    creation.answer(response, is_new=known is None)
-    if len(users.tokens(owner.name)) >= TOKENS_MAX:
-        raise Problem(
-            409,
-            "too_many",
-            f"A user may have at most {TOKENS_MAX} tokens; revoke one that is no longer used.",
+    told = _OfWhom(user=owner.name, token=given)
+    with carried_out(creation, context.store.requests, told, again=True) as run:
+        creation.answer(response, is_new=not run.is_repeated)
+        text = new_token()
+        intend(request, account=owner.name, token_id=token_id(text))
+        if run.answer is not None:
+            tokens.remove(run.answer)
+        if len(tokens.of_user(owner.name)) >= TOKENS_MAX:
+            raise Problem(
+                409,
+                "too_many",
+                f"A user may have at most {TOKENS_MAX} tokens; revoke one that is no longer used.",
+            )
+        run.note(token_id(text))
+        found: Credentials = request.state.credentials
+        tokens.add(
+            owner.name,
+            timedelta(days=given.days),
+            roles,
+            given.label,
+            parent=found.bearer,
+            # Its text is the administrator's, too, who sees no ECG of others.
+            withheld=() if owner.name == me.user else (Right.ECGS,),
+            text=text,
         )
-    found: Credentials = request.state.credentials
-    token = users.add_token(
-        owner.name,
-        timedelta(days=given.days),
-        roles,
-        given.label,
-        parent=found.bearer,
-        # Its text is the administrator's, too, who sees no ECG of others.
-        withheld=() if owner.name == me.user else (Right.ECGS,),
-    )
-    made = users.token(token_id(token))
-    if made is None:
-        raise Problem(
-            409, "conflict", "Somebody revoked this token while it was being created; try again."
-        )
-    if creation.has_key:
-        context.store.requests.end(creation.id, made.id)
-    note_fact(request, account=owner.name, token_id=made.id)
-    return MadeToken(**_shown(made).model_dump(), token=token)
+        made = tokens.get(token_id(text))
+        if made is None:
+            raise Problem(
+                409,
+                "conflict",
+                "Somebody revoked this token while it was being created; try again.",
+            )
+        run.end(made.id)
+        return MadeToken(**_shown(made).model_dump(), token=text)
 
 
 @router.delete("/{token_id}", status_code=204, dependencies=_ANY_USER)
@@ -143,13 +154,13 @@ def revoke_token(
     context: Context,
     me: CurrentUser,
 ) -> None:
-    """Revoke a token: the next request with it is refused."""
+    """Revoke a token, from the next request on."""
     user = None if Right.ADMIN in me.rights else me.user
-    token = context.store.users.token(token_id, me.tenant, user)
+    token = context.store.tokens.get(token_id, me.tenant, user)
     if token is None:
         raise not_found("token")
-    context.store.users.remove_token(token_id)
-    note_fact(request, account=token.user)
+    intend(request, account=token.user)
+    context.store.tokens.remove(token_id)
 
 
 def _owner(context: Context, me: Principal, name: str | None) -> User:

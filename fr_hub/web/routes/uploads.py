@@ -40,7 +40,7 @@ _TUS = {"Cache-Control": "no-store"}
 
 _OFFSET = {
     "Upload-Offset": {
-        "description": "How many bytes have come.",
+        "description": "Number of bytes that have arrived.",
         "schema": {"type": "string"},
     }
 }
@@ -140,17 +140,18 @@ async def begin_upload(
     "/uploads/{upload_id}",
     dependencies=[requires(Right.UPLOAD)],
     response_class=Response,
-    responses={200: {"description": "How much has come", "headers": _OFFSET}},
+    responses={200: {"description": "Number of bytes that have arrived", "headers": _OFFSET}},
 )
 def read_offset(upload: CurrentUpload) -> Response:
-    """How much of an upload has come, in the header ``Upload-Offset``: resume there."""
+    """Get the number of bytes that have arrived, in the header ``Upload-Offset``: continue from
+    there."""
     length = {"Upload-Length": str(upload.size)}
     return Response(headers={**_TUS, **length, "Upload-Offset": str(upload.offset)})
 
 
 @router.get("/uploads/{upload_id}", dependencies=[requires(Right.UPLOAD)])
 def read_upload(request: Request, upload: CurrentUpload, desk: Desk) -> UploadState:
-    """An upload, and how much of it has come."""
+    """An upload and its progress."""
     return _state(upload, desk, request.url.path)
 
 
@@ -171,10 +172,12 @@ async def send_bytes(
     request: Request,
     upload: CurrentUpload,
     desk: Desk,
-    upload_offset: Annotated[int, Header(ge=0, description="where these bytes begin")],
+    upload_offset: Annotated[
+        int, Header(ge=0, description="position of the first of these bytes in the upload")
+    ],
 ) -> Response:
-    """Send the bytes from ``Upload-Offset`` on, any number of them. If the connection is lost, what
-    came is kept: ask for the offset with HEAD and go on there."""
+    """Send the next bytes, from ``Upload-Offset`` on. If the connection is lost, the bytes that
+    have arrived are kept: get the new offset with HEAD, and continue from there."""
     if upload_offset != upload.offset:
         raise wrong_offset(upload.offset)
     declared = content_length(request)
@@ -199,8 +202,8 @@ async def send_bytes(
 
 @router.post("/uploads/{upload_id}/finish", status_code=201, dependencies=[requires(Right.UPLOAD)])
 async def finish_upload(upload: CurrentUpload, desk: Desk) -> FinishedUpload:
-    """Store the scans in the files. Answers when they are durable, and may be repeated: the same
-    image is the same scan."""
+    """Store the scans in the files. The answer comes when they are durable. You can safely repeat
+    the request: the same image is the same scan."""
     if upload.offset < upload.size:
         raise Problem(
             409,

@@ -5,15 +5,16 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import contextmanager_in_threadpool
 from pydantic import ConfigDict
 from starlette.concurrency import run_in_threadpool
 
 from common.domain.user import NewUserName, Right, Role, UserName
 from common.store.users import User
-from fr_hub.web.access import CurrentUser, note_fact, requires
+from fr_hub.web.access import CurrentUser, intend, note_fact, requires
 from fr_hub.web.context import Context
 from fr_hub.web.etags import IfMatch, changed, etag_of
-from fr_hub.web.idempotency import CurrentCreation, begun
+from fr_hub.web.idempotency import CurrentCreation, carried_out
 from fr_hub.web.models import Body
 from fr_hub.web.openapi import ETAG, LOCATION
 from fr_hub.web.passwords import NewPassword
@@ -43,7 +44,7 @@ def list_users(
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     after: Annotated[str, Query(max_length=64)] = "",
 ) -> UserPage:
-    """The users of the tenant, in order of their names."""
+    """List the users of the tenant, in order of their names."""
     found = context.store.users.of_tenant(me.tenant, after, limit + 1)
     items = [ShownUser.of(one) for one in found[:limit]]
     following = items[-1].name if len(found) > limit else None
@@ -62,35 +63,40 @@ async def create_user(
     creation: CurrentCreation,
 ) -> ShownUser:
     """Create a user."""
-    requests, users = context.store.requests, context.store.users
     # No part of a password is stored but its slow hash.
     told = given.model_copy(update={"password": None})
-    known = await run_in_threadpool(begun, creation, requests, told)
-    user = None
-    if known is not None:
-        user = await run_in_threadpool(users.get, given.name, me.tenant)
-    creation.answer(response, is_new=user is None)
-    if user is None:
-        try:
-            user = await create(context, given.name, me.tenant, given.roles, given.password)
-        except Problem:
-            await run_in_threadpool(requests.forget, creation.id)
-            raise
-    note_fact(request, account=user.name, roles=_named(user.roles))
+    once = carried_out(creation, context.store.requests, told, again=True)
+    async with contextmanager_in_threadpool(once) as run:
+        user = None
+        if run.is_repeated:
+            user = await run_in_threadpool(context.store.users.get, given.name, me.tenant)
+        creation.answer(response, is_new=user is None)
+        if user is None:
+            user = await create(
+                request, context, given.name, me.tenant, given.roles, given.password
+            )
+        await run_in_threadpool(run.end, user.name)
+    note_fact(request, account=user.name, roles=named(user.roles))
     response.headers["ETag"] = etag_of(user.revision)
     response.headers["Location"] = f"{request.url.path}/{user.name}"
     return ShownUser.of(user)
 
 
 async def create(
-    context: Context, name: str, tenant: str, roles: frozenset[Role], password: str | None
+    request: Request,
+    context: Context,
+    name: str,
+    tenant: str,
+    roles: frozenset[Role],
+    password: str | None,
 ) -> User:
-    """Add a user.
+    """Add a user, once the audit trail has that.
 
     Raises:
         Problem: 409, there is one of this name.
     """
     hashed = None if password is None else await context.passwords.hash(password)
+    await run_in_threadpool(intend, request, account=name, roles=named(roles))
     users = context.store.users
     if not await run_in_threadpool(users.add, name, tenant, roles, hashed):
         raise Problem(409, "taken", "A user with this name already exists; choose another name.")
@@ -120,13 +126,18 @@ async def change_user(
     me: CurrentUser,
     if_match: IfMatch,
 ) -> ShownUser:
-    """Change a user's roles or password. A new password ends the user's sessions; roles count from
-    the next request on."""
+    """Change a user's roles or password. A new password ends the user's sessions; new roles apply
+    from the next request on."""
     known = await run_in_threadpool(_existing, context, user, me.tenant)
     if_match.check(etag_of(known.revision))
     password = None if given.password is None else await context.passwords.hash(given.password)
+    if given.roles is not None:
+        note_fact(request, roles=named(given.roles))
+    if password is not None:
+        note_fact(request, password="changed")  # noqa: S106 - that it was
 
     def change() -> User | None:
+        intend(request, account=user)
         stays = given.roles is None or Role.ADMIN in given.roles
         with contextlib.nullcontext() if stays else _keeping_an_administrator(context, known):
             return context.store.users.change(
@@ -138,9 +149,7 @@ async def change_user(
         raise changed()
     if password is not None:
         await run_in_threadpool(context.store.sessions.end_of, user)
-    note_fact(request, account=user, roles=_named(after.roles))
-    if password is not None:
-        note_fact(request, password="changed")  # noqa: S106 - that it was
+    note_fact(request, roles=named(after.roles))
     response.headers["ETag"] = etag_of(after.revision)
     return ShownUser.of(after)
 
@@ -156,11 +165,11 @@ def delete_user(
     """Delete a user with their tokens and sessions."""
     known = _existing(context, user, me.tenant)
     if_match.check(etag_of(known.revision))
+    intend(request, account=user)
     with _keeping_an_administrator(context, known):
         is_removed = context.store.users.remove(user, me.tenant, known.revision)
     if not is_removed:
         raise changed()
-    note_fact(request, account=user)
 
 
 def _existing(context: Context, name: str, tenant: str) -> User:
@@ -190,5 +199,6 @@ def _keeping_an_administrator(context: Context, user: User) -> Iterator[None]:
         context.store.users.end_leaving(user.name, mark)
 
 
-def _named(roles: frozenset[Role]) -> str:
+def named(roles: frozenset[Role]) -> str:
+    """Roles, as the audit trail names them."""
     return ",".join(sorted(roles))

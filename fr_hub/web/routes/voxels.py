@@ -39,8 +39,8 @@ router = APIRouter(prefix="/scans", tags=["scans"])
 def get_voxels(
     context: Context, tenant: CurrentTenant, request: Request, key: Key, level: Level = 0
 ) -> Response:
-    """The voxels as NIfTI. Takes range requests. In a coarser image, each voxel is the mean of its
-    block."""
+    """Download the voxels as NIfTI. Supports range requests. In a coarser image, each
+    voxel is the mean of its block."""
     return serve(request, _file(context, tenant, key, level))
 
 
@@ -53,7 +53,7 @@ def get_voxels(
 def get_compressed_voxels(
     context: Context, tenant: CurrentTenant, request: Request, key: Key, level: Level = 0
 ) -> Response:
-    """The voxels as compressed NIfTI."""
+    """Download the voxels as compressed NIfTI."""
     return serve_compressed(request, _file(context, tenant, key, level))
 
 

@@ -16,7 +16,7 @@ class UploadFile(Body):
     """A file of an upload."""
 
     name: Annotated[str, Field(max_length=NAME_MAX)]
-    """With its folders, separated by slashes, as a browser has it. It is not stored."""
+    """Name with its folders, separated by slashes, as a browser has it. It is not stored."""
     size: Annotated[int, Field(ge=0, le=2**50)]
     """Bytes."""
 
@@ -33,7 +33,7 @@ class UploadRequest(Body):
     size: Annotated[int, Field(ge=0, le=2**50)] | None = None
     files: Annotated[list[UploadFile], Field(min_length=1, max_length=FILES_MAX)] | None = None
     volumes: Literal["default", "all"] = "default"
-    """``all``: localizers, diffusion and all other volumes of DICOM series, too."""
+    """``all``: also store localizers, diffusion and all other volumes of DICOM series."""
 
     @model_validator(mode="after")
     def _agree(self) -> "UploadRequest":
@@ -51,11 +51,11 @@ class UploadRequest(Body):
 
 
 class UploadState(Answer):
-    """An upload, and how much of it has come."""
+    """An upload and its progress."""
 
     id: str
     url: str
-    """Send the bytes there with PATCH."""
+    """Send the bytes to this address with PATCH."""
     size: int
     offset: int
     chunk_bytes: int
@@ -73,11 +73,11 @@ class FileOutcome(Answer):
     """Of what is skipped."""
     reason: str | None = None
     scans: list[str]
-    """Keys of the scans that were made of it."""
+    """Keys of its scans."""
 
 
 class FinishedUpload(Answer):
-    """What became of each file. All of it is durable."""
+    """The outcome for each file. All stored scans are durable."""
 
     files: list[FileOutcome]
 

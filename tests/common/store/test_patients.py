@@ -5,7 +5,9 @@ import pytest
 from common.domain.patient import PatientChanges
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
-from common.store.patients import Patient, PatientOrder, PseudonymInUse, Search
+from common.store.patient_documents import Patient
+from common.store.patients import PatientOrder, Search
+from common.store.pseudonym_claims import PseudonymInUse
 from tests.factories import document_of, inside, together
 from tests.web_records import measurement, patient
 
@@ -96,27 +98,6 @@ def test_of_two_at_once_no_two_get_a_pseudonym(store: DBManager) -> None:
     together(6, create)
     holders = names(store, search=Search(pseudonym="sub-01"))
     assert len(holders) <= 1
-
-
-def test_a_pseudonym_given_in_between_is_taken_back(
-    store: DBManager, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bea = add(store, "Bea", pseudonyms=["sub-02"])
-    before = store.patients._others
-
-    def meanwhile(*_: object) -> bool:
-        monkeypatch.undo()
-        add(store, "Ada", pseudonyms=["sub-01"])
-        return False
-
-    monkeypatch.setattr(store.patients, "_others", meanwhile)
-    with pytest.raises(PseudonymInUse):
-        store.patients.change("default", bea, PatientChanges(pseudonyms=("sub-01", "sub-02")))
-    assert before == store.patients._others
-    after = store.patients.get("default", bea.id)
-    assert after is not None
-    assert after.pseudonyms == ("sub-02",)
-    assert not store.patients.shared("default", after)
 
 
 def test_pages_follow_each_other_in_each_order(store: DBManager) -> None:

@@ -45,6 +45,7 @@ def web_settings(tmp_path: Path) -> WebSettings:
     return WebSettings(
         web_tenants={NORTH: ("mr-1", "mr-2")},
         data_dir=tmp_path / "data",
+        web_hosts=("testserver", "fr.example"),  # as the clients of tests name it
         hub_disk_free_mib=0,
         _env_file=None,  # type: ignore[call-arg]
     )
@@ -90,7 +91,7 @@ def client_of(app: FastAPI, context: WebContext) -> Iterator[ClientOf]:
             if roles == (Role.EMERGENCY,):  # no token has this role
                 return stack.enter_context(TestClient(app, headers=basic(name, name)))
             # Longer than the tokens that tests make with it, which end with it.
-            token = context.store.users.add_token(name, timedelta(days=2))
+            token = context.store.tokens.add(name, timedelta(days=2))
             headers = {"Authorization": f"Bearer {token}"}
             return stack.enter_context(TestClient(app, headers=headers))
 

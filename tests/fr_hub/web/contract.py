@@ -45,7 +45,7 @@ def served(store: DBManager, folder: Path) -> Iterator[Served]:
     """The API on this store with something of each kind in it, and an administrator of it."""
     plant(store)
     store.users.add("contract", DEFAULT_TENANT, list(Role))
-    token = store.users.add_token("contract", timedelta(hours=6))
+    token = store.tokens.add("contract", timedelta(hours=6))
     port = free_port()
     process = start(
         "fr_hub.web",

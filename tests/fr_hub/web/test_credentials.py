@@ -85,11 +85,11 @@ def test_a_revoked_token_is_refused_at_the_next_request(
     stranger: TestClient, context: WebContext
 ) -> None:
     add(context)
-    token = context.store.users.add_token("ada", timedelta(hours=1))
+    token = context.store.tokens.add("ada", timedelta(hours=1))
     headers = {"Authorization": f"bearer {token}"}
     assert stranger.get(SCANS, headers=headers).status_code == 200
-    (found,) = context.store.users.tokens("ada")
-    context.store.users.remove_token(found.id)
+    (found,) = context.store.tokens.of_user("ada")
+    context.store.tokens.remove(found.id)
     assert stranger.get(SCANS, headers=headers).status_code == 401
 
 

@@ -65,7 +65,7 @@ def test_no_token_has_the_role_whenever_the_user_got_it(
     context: WebContext, stranger: TestClient, client_of: ClientOf
 ) -> None:
     assert context.store.users.add("ada", "default", [Role.READER])
-    token = context.store.users.add_token("ada", timedelta(hours=1))
+    token = context.store.tokens.add("ada", timedelta(hours=1))
     admin, given = client_of(Role.ADMIN), {"roles": ["reader", "emergency"]}
     assert admin.patch(f"{API}/users/ada", json=given).status_code == 200
     headers = {"Authorization": f"Bearer {token}"}

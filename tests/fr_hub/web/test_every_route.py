@@ -21,7 +21,7 @@ from common.domain.user import RIGHTS, Role
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
-from common.store.users import token_id
+from common.store.token_documents import token_id
 from fr_hub.web.app import API, OTHERS, ROUTERS
 from fr_hub.web.context import WebContext
 from fr_hub.web.route_table import KnownRoute, RouteTable
@@ -48,7 +48,7 @@ def _user(store: DBManager) -> str:
 
 def _token(store: DBManager) -> str:
     _user(store)
-    return token_id(store.users.add_token("eve", timedelta(hours=1)))
+    return token_id(store.tokens.add("eve", timedelta(hours=1)))
 
 
 def _patient(store: DBManager) -> str:

@@ -114,7 +114,7 @@ def test_without_the_database_nobody_gets_in(
     def away(_: object, token: str) -> None:
         raise StoreUnavailable(token)
 
-    monkeypatch.setattr(type(context.store.users), "of_token", away)
+    monkeypatch.setattr(type(context.store.tokens), "principal", away)
     answer = client.get(f"{API}/scans")
     assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
 
@@ -148,7 +148,7 @@ def streams(context: WebContext, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
 
 def bearer(context: WebContext, *roles: Role) -> dict[str, str]:
     context.store.users.add("ada", "default", roles)
-    token = context.store.users.add_token("ada", timedelta(hours=1))
+    token = context.store.tokens.add("ada", timedelta(hours=1))
     return {"Authorization": f"Bearer {token}"}
 
 
@@ -185,8 +185,8 @@ def test_a_stream_of_events_ends_when_its_token_is_revoked(
     streams: FastAPI, context: WebContext
 ) -> None:
     headers = bearer(context, Role.READER)
-    (token,) = context.store.users.tokens("ada")
-    threading.Timer(0.1, context.store.users.remove_token, [token.id]).start()
+    (token,) = context.store.tokens.of_user("ada")
+    threading.Timer(0.1, context.store.tokens.remove, [token.id]).start()
     answer = TestClient(streams).get(f"{API}/streams/events", headers=headers)
     assert answer.status_code == 200
     assert answer.text.startswith("data: 1")
@@ -235,7 +235,7 @@ def test_a_user_at_all_limits_leaves_the_others_their_share(
     app = application.make_app(context)
     greedy = bearer(context, Role.OPERATOR)
     context.store.users.add("eve", "default", [Role.READER])
-    token = context.store.users.add_token("eve", timedelta(hours=1))
+    token = context.store.tokens.add("eve", timedelta(hours=1))
 
     async def run() -> int:
         transport = httpx2.ASGITransport(app)

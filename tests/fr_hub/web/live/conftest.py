@@ -45,7 +45,7 @@ def headers_of(context: WebContext) -> HeadersOf:
     def make(*roles: Role, tenant: str = DEFAULT_TENANT) -> dict[str, str]:
         name = f"user-{uuid.uuid4().hex[:8]}"
         assert context.store.users.add(name, tenant, roles)
-        token = context.store.users.add_token(name, timedelta(hours=1))
+        token = context.store.tokens.add(name, timedelta(hours=1))
         return {"Authorization": f"Bearer {token}"}
 
     return make

@@ -29,19 +29,37 @@ def test_gaps_and_changes_are_found_and_named_to_their_tenant(
     lost = [context_scan(context, pacs) for pacs in ("pacs-1", "mr-1")]
     trail = inside(store, Collection.AUDIT)
     trail.update_one({"_id.seq": 0}, {"$set": {"at": LONG_AGO}})
-    for tenant, own in (("default", lost[0]), (NORTH, lost[1])):
-        client = client_of(Role.AUDITOR, tenant=tenant)
-        result = client.get(VERIFY).json()["result"]
-        assert result["whole"] is False
-        assert result["problems"]["count"] >= 1
-        assert bool(result["problems"]["named"]) == (tenant == "default")
-        gaps = {one["what"]: (one["count"], one["named"]) for one in result["gaps"]}
-        assert gaps["received but not in the store"] == (1, [own])
+
+    everything = client_of(Role.AUDITOR).get(VERIFY).json()["result"]
+    assert everything["whole"] is False
+    assert everything["problems"]["count"] >= 1
+    assert everything["problems"]["named"]
+    gaps = {one["what"]: (one["count"], one["named"]) for one in everything["gaps"]}
+    assert gaps["received but not in the store"] == (2, [lost[0]])
+
+    own = client_of(Role.AUDITOR, tenant=NORTH).get(VERIFY).json()["result"]
+    assert own["whole"] is False
+    gaps = {one["what"]: (one["count"], one["named"]) for one in own["gaps"]}
+    assert gaps["received but not in the store"] == (1, [lost[1]])
 
 
-def context_scan(context: WebContext, pacs: str) -> str:
+def test_auditors_of_a_tenant_learn_no_numbers_of_the_whole_trail(
+    client_of: ClientOf, context: WebContext
+) -> None:
+    several = [context_scan(context, "pacs-1", f"gone-{n}") for n in range(3)]
+    context.audit.wait_durable()
+    everything = client_of(Role.AUDITOR).get(VERIFY).json()["result"]
+    assert everything["events"]["receive"] == len(several)
+    own = client_of(Role.AUDITOR, tenant=NORTH).get(VERIFY).json()["result"]
+    whole = ("entries", "chains", "open_chains", "not_anchored", "events", "problems")
+    assert all(everything[name] is not None for name in whole)
+    assert {own[name] for name in whole} == {None}
+    assert {one["count"] for one in (*own["gaps"], *own["notes"])} == {0}
+
+
+def context_scan(context: WebContext, pacs: str, name: str = "gone") -> str:
     """A scan that the trail says was received, and that is not there."""
-    key = f"gone@{pacs}"
+    key = f"{name}@{pacs}"
     context.audit.note("receive", [key], peer=pacs, outcome="stored")  # type: ignore[arg-type]
     context.audit.wait_durable()
     return key

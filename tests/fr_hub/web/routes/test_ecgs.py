@@ -260,8 +260,8 @@ def test_who_loses_access_while_waiting_gets_no_answer(
         time.sleep(1)
         [user] = context.store.users.of_tenant(DEFAULT_TENANT)
         if lost == "token":
-            [token] = context.store.users.tokens(user.name)
-            assert context.store.users.remove_token(token.id)
+            [token] = context.store.tokens.of_user(user.name)
+            assert context.store.tokens.remove(token.id)
         else:
             context.store.users.change(user.name, roles=[Role.READER])
         report(store)

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from common.domain.types import utc_now
 from common.domain.user import Role
-from common.store import users
+from common.store import tokens
 from fr_hub.web.app import API
 from fr_hub.web.context import WebContext
 from tests.fr_hub.web.conftest import NORTH, ClientOf
@@ -77,8 +77,8 @@ def test_limits_are_told(client_of: ClientOf, context: WebContext) -> None:
     assert "365" in client.post(TOKENS, json={"days": 366}).json()["detail"]
     assert client.post(TOKENS, json={"label": "a\nb"}).status_code == 422
     (mine,) = client.get(TOKENS).json()["items"]
-    for _ in range(users.TOKENS_MAX - 1):
-        context.store.users.add_token(mine["user"], timedelta(hours=1))
+    for _ in range(tokens.TOKENS_MAX - 1):
+        context.store.tokens.add(mine["user"], timedelta(hours=1))
     assert client.post(TOKENS, json={}).json()["code"] == "too_many"
 
 
@@ -121,7 +121,7 @@ def test_a_token_made_while_its_maker_is_revoked_opens_nothing(
     client = client_of(Role.READER)
     parent = made(client)
     assert client.delete(f"{TOKENS}/{parent['id']}").status_code == 204
-    late = context.store.users.add_token(parent["user"], timedelta(hours=1), parent=parent["token"])
+    late = context.store.tokens.add(parent["user"], timedelta(hours=1), parent=parent["token"])
     assert script(app, late).get(f"{API}/scans").status_code == 401
 
 

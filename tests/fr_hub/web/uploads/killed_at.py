@@ -8,8 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from common.runtime.entry_point import run_unit
+from common.store.measurements import Measurements
+from common.store.patients import Patients
 from common.store.scans import Scans
+from common.store.tokens import Tokens
 from common.store.uploads import Uploads
+from common.store.users import Users
 from fr_hub.web.__main__ import main
 from fr_hub.web.uploads.reading import UploadReader
 
@@ -20,6 +24,14 @@ POINTS: dict[str, tuple[type, str]] = {
     "stored": (Scans, "add"),
     # all is durable and recorded, and the client does not know it
     "recorded": (UploadReader, "store"),
+    # a change is made, and the client does not know it
+    "user added": (Users, "add"),
+    "user changed": (Users, "change"),
+    "token made": (Tokens, "add"),
+    "patient added": (Patients, "add"),
+    "patient changed": (Patients, "change"),
+    "measurement added": (Measurements, "add"),
+    "measurement deleted": (Measurements, "delete"),
 }
 
 

@@ -44,7 +44,7 @@ class Web:
             HUB_DISK_FREE_MIB="0",
             **given,
         )
-        until(self._answers, 30)
+        until(self._answers, 60)
 
     def _answers(self) -> bool:
         with contextlib.suppress(httpx2.TransportError):
@@ -53,7 +53,7 @@ class Web:
 
     def token(self, user: str) -> str:
         self._store.users.add(user, "default", [Role.CLINICIAN])
-        return self._store.users.add_token(user, timedelta(hours=1))
+        return self._store.tokens.add(user, timedelta(hours=1))
 
     def client(self, user: str = "jane") -> httpx2.Client:
         headers = {"Authorization": f"Bearer {self.token(user)}"}
