@@ -16,6 +16,7 @@ from common.settings.hosts import Host, is_loopback
 from common.settings.private_files import read_private
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[1-9][0-9]{0,4})?")
+_HOST_NAME = re.compile(r"(\*\.)?[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 
 _NAME_MAX = 64
 """Of an ``Identifier``, which the sources of a tenant's uploads are."""
@@ -110,6 +111,12 @@ class WebSettings(TenantSettings, IntakeSettings):
         "by commas; the API accepts Forwarded, X-Forwarded-For and X-Forwarded-Proto only from "
         "these",
     )
+    web_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="names under which the API and the page are reached, such as the name of a "
+        "reverse proxy (fr.example.org, or *.example.org), separated by commas; addresses, "
+        "localhost, this machine's name and the names in WEB_TLS_CERT need not be listed",
+    )
     web_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="origins of other pages that may call the API with tokens (CORS), such as "
@@ -126,7 +133,7 @@ class WebSettings(TenantSettings, IntakeSettings):
         "clients on this host",
     )
 
-    @field_validator("web_proxies", "web_origins", mode="before")
+    @field_validator("web_proxies", "web_hosts", "web_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -146,6 +153,18 @@ class WebSettings(TenantSettings, IntakeSettings):
             if network.prefixlen == 0:
                 raise ValueError(f"{one!r} is everybody: name the proxies")
         return value
+
+    @field_validator("web_hosts")
+    @classmethod
+    def _are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        names = tuple(one.lower().removesuffix(".") for one in value)
+        for one in names:
+            if not _HOST_NAME.fullmatch(one):
+                raise ValueError(
+                    f"{one!r} is no name of a host: write it without scheme and port, such as "
+                    "fr.example.org"
+                )
+        return names
 
     @field_validator("web_origins")
     @classmethod

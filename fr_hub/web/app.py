@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from common.errors import StoreError
 from fr_hub.web.context import WebContext
 from fr_hub.web.gate import Gate
+from fr_hub.web.hosts import KnownHosts, names_of
 from fr_hub.web.live.feed import LiveFeed
 from fr_hub.web.metrics import MeasuredApp, Metrics
 from fr_hub.web.openapi import document, operation_id, serve_document
@@ -129,6 +130,7 @@ def make_app(context: WebContext, page: Path = FOLDER) -> FastAPI:
     # The last one is the first that a request meets.
     app.add_middleware(PageFiles, folder=page)
     app.add_middleware(Gate, context=context)
+    app.add_middleware(KnownHosts, names=names_of(context.settings))
     app.add_middleware(Recording, context=context, table=table)
     app.add_middleware(MeasuredApp, metrics=app.state.metrics, table=table)
     if context.settings.web_origins:
@@ -157,7 +159,7 @@ def routes_only() -> FastAPI:
         lifespan=_lifespan,
         docs_url=None,  # these load from other hosts
         redoc_url=None,
-        responses={"default": {"model": ProblemDetails, "description": "A problem"}},
+        responses={"default": {"model": ProblemDetails, "description": "Error"}},
         generate_unique_id_function=operation_id,
     )
     for router in OTHERS:

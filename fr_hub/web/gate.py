@@ -35,7 +35,7 @@ from fr_hub.web.credentials import (
 )
 from fr_hub.web.fair_slots import FairSlots
 from fr_hub.web.guessing import network_of
-from fr_hub.web.problems import Problem, store_problem
+from fr_hub.web.problems import Problem, refuse, store_problem
 from fr_hub.web.route_table import ROUTE, KnownRoute
 
 RECHECK_S = 30.0
@@ -88,9 +88,9 @@ class Gate:
             async with self._checks.hold(stranger):
                 found = await self._checked(connection)
         except Problem as problem:
-            await _refuse(problem, scope, receive, send)
+            await refuse(problem, scope, receive, send)
         except StoreError as error:
-            await _refuse(store_problem(self._context, error), scope, receive, send)
+            await refuse(store_problem(self._context, error), scope, receive, send)
         else:
             route: KnownRoute | None = scope[ROUTE]
             if scope["type"] == "http" and found is None:
@@ -108,7 +108,7 @@ class Gate:
                         send = self._checked_again(connection, receive, send)
                     await self._app(scope, receive, send)
             except Problem as problem:  # of the slots: those of routes are answered inside
-                await _refuse(problem, scope, receive, send)
+                await refuse(problem, scope, receive, send)
 
     def _slots_of(self, route: KnownRoute | None, found: Credentials | None) -> FairSlots:
         if found is None:
@@ -159,7 +159,7 @@ class Gate:
                 problem = await self._problem_now(connection)
                 if problem is not None:
                     is_refused = True
-                    await _refuse(problem, connection.scope, receive, send)
+                    await refuse(problem, connection.scope, receive, send)
             if not is_refused:
                 await send(message)
 
@@ -312,12 +312,3 @@ def _check_csrf(connection: HTTPConnection, found: Credentials) -> None:
             "Send the 'csrf' from GET /api/v1/session as the header X-CSRF-Token with each "
             "change.",
         )
-
-
-async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "http":
-        await problem.response()(scope, receive, send)
-        return
-    message: Message = await receive()
-    if message["type"] == "websocket.connect":
-        await send({"type": "websocket.close", "code": 4000 + problem.status})

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from common.domain.validation_errors import remedy
 from common.errors import StoreError, StoreUnavailable
@@ -96,6 +97,17 @@ class Problem(Exception):
             headers=dict(self.headers),
             media_type=MEDIA_TYPE,
         )
+
+
+async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request with a problem, or close a WebSocket before it opens: 4000 and the
+    status."""
+    if scope["type"] == "http":
+        await problem.response()(scope, receive, send)
+        return
+    message = await receive()
+    if message["type"] == "websocket.connect":
+        await send({"type": "websocket.close", "code": 4000 + problem.status})
 
 
 def phrase_of(status: int) -> str:
