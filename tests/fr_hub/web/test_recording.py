@@ -93,7 +93,7 @@ def test_a_change_is_answered_only_when_its_event_is_durable(
     assert context.audit.close()  # as when the trail cannot be written
     answer = client.post(f"{API}/users", json={**body, "name": "eve"})
     assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
-    assert client.get(f"{API}/users/eve").status_code == 200
+    assert client.get(f"{API}/users/eve").status_code == 404
 
 
 def test_the_trail_of_requests_passes_its_verification(
