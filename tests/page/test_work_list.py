@@ -104,5 +104,6 @@ def test_an_ended_session_asks_to_sign_in_where_one_is(admin: Page, store: DBMan
     store.sessions.end_of("admin")
     # The page notices by itself, by its stream of events or its next question.
     expect(admin.get_by_role("dialog")).to_contain_text("Your session has ended")
+    expect(admin.get_by_label("Password")).to_be_focused()
     expect(admin).to_have_url(re.compile("text=scan-1"))
     expect(search).to_have_value("scan-1")

@@ -57,7 +57,8 @@ export interface paths {
         };
         /**
          * List Scans Of Analyzer
-         * @description The scans that a version of an analyzer read last, the newest report first.
+         * @description List the scans whose current report is by this version of the analyzer, the newest report
+         *     first.
          *
          *     Needs the right `read`.
          */
@@ -101,8 +102,8 @@ export interface paths {
         };
         /**
          * Verify Trail
-         * @description Verify the audit trail, and compare it with the store. Reads all of it: a result is kept for
-         *     a minute, and one that takes more than 20 s comes with a later request (202).
+         * @description Verify the audit trail, and compare it with the store. This reads the whole trail, so the
+         *     result is kept for a minute. If it takes longer than 20 s, the answer is 202: ask again.
          *
          *     Needs the right `audit`.
          */
@@ -124,7 +125,7 @@ export interface paths {
         };
         /**
          * List Ecgs
-         * @description Your ECGs, the newest first; without those that were erased, or removed by retention.
+         * @description List your ECGs, the newest first, except those that were erased, or removed by retention.
          *
          *     Needs the right `ecgs`.
          */
@@ -133,8 +134,8 @@ export interface paths {
         /**
          * Send Ecg
          * @description Send an ECG: as JSON, or the files of recordings in one form, such as
-         *     ``curl -F file=@100.hea -F file=@100.dat`` sends. Answers when it is durable, and may be
-         *     repeated: the same recording has the same id.
+         *     ``curl -F file=@100.hea -F file=@100.dat`` sends. The answer comes when it is durable. You can
+         *     safely repeat the request: the same recording has the same id.
          *
          *     Needs the right `ecgs`.
          */
@@ -154,7 +155,7 @@ export interface paths {
         };
         /**
          * Get Ecg
-         * @description An ECG, and how far its analysis is.
+         * @description Get an ECG and the state of its analysis.
          *
          *     Needs the right `ecgs`.
          */
@@ -163,8 +164,8 @@ export interface paths {
         post?: never;
         /**
          * Erase Ecg
-         * @description Erase an ECG of yours with its report, in any state; repeatable. Nothing brings it back, and
-         *     the same recording is refused if you send it again.
+         * @description Erase one of your ECGs with its report, in any state. This cannot be undone, and Fr refuses
+         *     the same recording if you send it again. You can safely repeat the request.
          *
          *     Needs the right `ecgs`.
          */
@@ -183,8 +184,8 @@ export interface paths {
         };
         /**
          * Get Insights
-         * @description What was found: the zero crossings of each lead, and all findings of the analyzer. While
-         *     there is no report yet, the answer is 202 with the state.
+         * @description Get the results: the zero crossings of each lead, and all findings of the analyzer. As long
+         *     as there is no report, the answer is 202 with the state.
          *
          *     Needs the right `ecgs`.
          */
@@ -206,7 +207,7 @@ export interface paths {
         };
         /**
          * Get Ecg Samples
-         * @description Samples of an ECG of yours, as those of a scan.
+         * @description Get samples of one of your ECGs, as of a scan.
          *
          *     Needs the right `ecgs`.
          */
@@ -228,8 +229,8 @@ export interface paths {
         };
         /**
          * Events
-         * @description What changes, as server-sent events. `Last-Event-ID`, or `from`, is the `id` that came last:
-         *     the stream goes on after it, or begins with `reset`.
+         * @description Stream changes as server-sent events. To resume, send the `id` of the last event that you got
+         *     as `Last-Event-ID`, or as `from`: the stream continues after it, or begins with `reset`.
          *
          *     Needs the right `read`.
          */
@@ -273,7 +274,7 @@ export interface paths {
         };
         /**
          * List Measurements
-         * @description List the measurements of all patients, of one kind or code if it is given.
+         * @description List the measurements of all patients, or only those of one kind or code.
          *
          *     Needs the right `personal`.
          */
@@ -477,8 +478,8 @@ export interface paths {
         };
         /**
          * List Patients
-         * @description List the patients. To search or sort by name, use POST /patients/search: what an address
-         *     holds ends up in logs and histories.
+         * @description List the patients. To search or sort by name, use POST /patients/search, because addresses
+         *     end up in logs and histories.
          *
          *     Needs the right `personal`.
          */
@@ -515,9 +516,9 @@ export interface paths {
         post?: never;
         /**
          * Delete Patient
-         * @description Delete a patient with all measurements, and erase the scans of all pseudonyms. Without
-         *     `confirm`, or with another number than that of the scans, the answer lists what would be
-         *     deleted. Erasing scans needs the right 'operate'.
+         * @description Delete a patient with all measurements, and erase the scans of all pseudonyms. If `confirm`
+         *     is missing, or is not the number of scans, the answer lists what would be deleted. Erasing
+         *     scans needs the right 'operate'.
          *
          *     Needs the right `personal`.
          */
@@ -526,7 +527,8 @@ export interface paths {
         head?: never;
         /**
          * Change Patient
-         * @description Change a patient: the fields in the body, no others. A list is replaced as a whole.
+         * @description Change the fields of a patient that the body contains. A list is replaced as a whole. If the
+         *     change is refused, no field changes.
          *
          *     Needs the right `personal`.
          */
@@ -542,7 +544,8 @@ export interface paths {
         };
         /**
          * List Patient Measurements
-         * @description List the measurements of a patient, of one kind or code if it is given (the code counts).
+         * @description List the measurements of a patient, or only those of one kind or code. If both are given, the
+         *     code counts.
          *
          *     Needs the right `personal`.
          */
@@ -594,8 +597,8 @@ export interface paths {
         /**
          * Get Trend
          * @description The values of a code over time, such as 8310-5 (LOINC) or `system|code`. A series of more
-         *     than `points` values is divided into as many equal spans of time, each with its least, mean and
-         *     greatest value. Each unit has a separate series: nothing is converted.
+         *     than `points` values is divided into as many equal spans of time, each with its lowest, mean and
+         *     highest value. Each unit has a separate series: nothing is converted.
          *
          *     Needs the right `personal`.
          */
@@ -639,8 +642,8 @@ export interface paths {
         };
         /**
          * Export Reports
-         * @description A row for each report of these scans, as a list of them has them: the main results. Streamed:
-         *     the file is complete if the transfer is.
+         * @description Export the main results of the reports of these scans, a row for each report. The file is
+         *     streamed: it is complete only if the transfer ends without an error.
          *
          *     Needs the right `read`.
          */
@@ -684,7 +687,8 @@ export interface paths {
         };
         /**
          * List Scans
-         * @description Scans, the newest first; with `text` by their ids, then by their subjects.
+         * @description List scans, the newest first. With `text`: first those whose id begins with it, then those
+         *     whose subject does.
          *
          *     Needs the right `read`.
          */
@@ -713,7 +717,7 @@ export interface paths {
         };
         /**
          * Get Scan
-         * @description A scan, and what happened to it.
+         * @description Get a scan with its history.
          *
          *     Needs the right `read`.
          */
@@ -757,7 +761,7 @@ export interface paths {
         };
         /**
          * List Labels
-         * @description Which label maps the report has, with their labels.
+         * @description List the label maps of the report, with their labels.
          *
          *     Needs the right `read`.
          */
@@ -779,8 +783,8 @@ export interface paths {
         };
         /**
          * Get Label Map
-         * @description A label map as NIfTI, on the voxels of `voxels.nii`. Takes range requests. In a coarser map,
-         *     each voxel has the most frequent label of its block.
+         * @description Download a label map as NIfTI, on the voxels of `voxels.nii`. Supports range requests. In
+         *     a coarser map, each voxel has the most frequent label of its block.
          *
          *     Needs the right `read`.
          */
@@ -802,7 +806,7 @@ export interface paths {
         };
         /**
          * Get Compressed Label Map
-         * @description A label map as compressed NIfTI.
+         * @description Download a label map as compressed NIfTI.
          *
          *     Needs the right `read`.
          */
@@ -934,8 +938,8 @@ export interface paths {
         };
         /**
          * Get Samples
-         * @description Samples of a signal. With a ``step`` above 1, each column is the lowest and the highest of so
-         *     many samples.
+         * @description Get samples of a signal. With a ``step`` above 1, each column has the lowest and the highest
+         *     of that many samples.
          *
          *     Needs the right `read`.
          */
@@ -957,8 +961,8 @@ export interface paths {
         };
         /**
          * Get Voxels
-         * @description The voxels as NIfTI. Takes range requests. In a coarser image, each voxel is the mean of its
-         *     block.
+         * @description Download the voxels as NIfTI. Supports range requests. In a coarser image, each
+         *     voxel is the mean of its block.
          *
          *     Needs the right `read`.
          */
@@ -980,7 +984,7 @@ export interface paths {
         };
         /**
          * Get Compressed Voxels
-         * @description The voxels as compressed NIfTI.
+         * @description Download the voxels as compressed NIfTI.
          *
          *     Needs the right `read`.
          */
@@ -1002,8 +1006,8 @@ export interface paths {
         };
         /**
          * Count Scans
-         * @description How many scans there are by state and Fr-PACS; of those that wait, how many have which
-         *     priority, and since when the oldest waits.
+         * @description Count scans by state and Fr-PACS, and waiting scans by priority. The answer also says since
+         *     when the oldest one has been waiting.
          *
          *     Needs the right `read`.
          */
@@ -1027,8 +1031,8 @@ export interface paths {
         put?: never;
         /**
          * Erase
-         * @description Erase scans: voxels, reports, history, pictures and label maps. Nothing brings them back, and
-         *     a scan that was erased is refused when it comes again.
+         * @description Erase scans: voxels, reports, history, pictures and label maps. This cannot be undone, and Fr
+         *     refuses an erased scan if it is sent again.
          *
          *     Needs the right `operate`.
          */
@@ -1095,7 +1099,7 @@ export interface paths {
         put?: never;
         /**
          * Requeue
-         * @description Return failed scans to the queue, with all their attempts.
+         * @description Return failed scans to the queue, for as many attempts as a new scan has.
          *
          *     Needs the right `operate`.
          */
@@ -1126,7 +1130,7 @@ export interface paths {
         post: operations["sign_in"];
         /**
          * Sign Out
-         * @description Sign out: the session ends. Tokens and passwords have none to end.
+         * @description Sign out: end the session. With a token or a password (Basic), there is no session to end.
          */
         delete: operations["sign_out"];
         options?: never;
@@ -1164,7 +1168,7 @@ export interface paths {
         get?: never;
         /**
          * Change Password
-         * @description Change one's own password; one's other sessions end.
+         * @description Change your own password. Your other sessions end.
          */
         put: operations["change_password"];
         post?: never;
@@ -1183,7 +1187,8 @@ export interface paths {
         };
         /**
          * System
-         * @description Units, queue, throughput of the last minutes, disk, durability.
+         * @description Get the state of the system: units, queue, throughput of the last minutes, disk,
+         *     durability.
          *
          *     Needs the right `read`.
          */
@@ -1205,17 +1210,17 @@ export interface paths {
         };
         /**
          * List Tokens
-         * @description The tokens of a user, one's own if none is named.
+         * @description List the tokens of a user; by default, your own.
          */
         get: operations["list_tokens"];
         put?: never;
         /**
          * Make Token
-         * @description Make a token. It never has more roles than who makes it for themselves. One that is made by a
-         *     token ends with that, at the latest; one that an administrator makes for another user does not
-         *     give the right `ecgs`. Sent again with its
-         *     Idempotency-Key, it revokes the token of the first answer and makes another: the text is not
-         *     stored.
+         * @description Create a token. A token for yourself never has more roles than you. A token that is created
+         *     with another token expires with that one at the latest. A token that an administrator creates
+         *     for another user does not give the right `ecgs`. If you repeat the request with its
+         *     Idempotency-Key, the token of the first answer is revoked, and another one is created: Fr does
+         *     not store the text of tokens.
          */
         post: operations["make_token"];
         delete?: never;
@@ -1236,7 +1241,7 @@ export interface paths {
         post?: never;
         /**
          * Revoke Token
-         * @description Revoke a token: the next request with it is refused.
+         * @description Revoke a token, from the next request on.
          */
         delete: operations["revoke_token"];
         options?: never;
@@ -1275,7 +1280,7 @@ export interface paths {
         };
         /**
          * Read Upload
-         * @description An upload, and how much of it has come.
+         * @description An upload and its progress.
          *
          *     Needs the right `upload`.
          */
@@ -1292,15 +1297,16 @@ export interface paths {
         options?: never;
         /**
          * Read Offset
-         * @description How much of an upload has come, in the header ``Upload-Offset``: resume there.
+         * @description Get the number of bytes that have arrived, in the header ``Upload-Offset``: continue from
+         *     there.
          *
          *     Needs the right `upload`.
          */
         head: operations["read_offset"];
         /**
          * Send Bytes
-         * @description Send the bytes from ``Upload-Offset`` on, any number of them. If the connection is lost, what
-         *     came is kept: ask for the offset with HEAD and go on there.
+         * @description Send the next bytes, from ``Upload-Offset`` on. If the connection is lost, the bytes that
+         *     have arrived are kept: get the new offset with HEAD, and continue from there.
          *
          *     Needs the right `upload`.
          */
@@ -1318,8 +1324,8 @@ export interface paths {
         put?: never;
         /**
          * Finish Upload
-         * @description Store the scans in the files. Answers when they are durable, and may be repeated: the same
-         *     image is the same scan.
+         * @description Store the scans in the files. The answer comes when they are durable. You can safely repeat
+         *     the request: the same image is the same scan.
          *
          *     Needs the right `upload`.
          */
@@ -1339,7 +1345,7 @@ export interface paths {
         };
         /**
          * List Users
-         * @description The users of the tenant, in order of their names.
+         * @description List the users of the tenant, in order of their names.
          *
          *     Needs the right `admin`.
          */
@@ -1385,8 +1391,8 @@ export interface paths {
         head?: never;
         /**
          * Change User
-         * @description Change a user's roles or password. A new password ends the user's sessions; roles count from
-         *     the next request on.
+         * @description Change a user's roles or password. A new password ends the user's sessions; new roles apply
+         *     from the next request on.
          *
          *     Needs the right `admin`.
          */
@@ -1690,12 +1696,12 @@ export interface components {
             items: components["schemas"]["Analyzer"][];
             /**
              * Next
-             * @description To be given as ``after`` for the next page; null: this is the last one.
+             * @description Send this as ``after`` to get the next page; null: this is the last page.
              */
             next: string | null;
             /**
              * Total
-             * @description How many things the whole list has; null where that is not known without counting long.
+             * @description Number of items in the whole list; null if counting them would take long.
              */
             total: number | null;
         };
@@ -1731,7 +1737,7 @@ export interface components {
             at: string;
             /**
              * By
-             * @description The user who caused it; null: a unit.
+             * @description The user who caused it; null if a unit did.
              */
             by: string | null;
             /** Cause */
@@ -1743,7 +1749,7 @@ export interface components {
             entry: string;
             /**
              * Facts
-             * @description What else it says.
+             * @description Further facts.
              */
             facts: {
                 [key: string]: string | number | boolean | null;
@@ -1760,7 +1766,7 @@ export interface components {
             /**
              * Recorded At
              * Format: date-time
-             * @description When its entry was written, which orders the list.
+             * @description When its entry was written; the list is sorted by this time.
              */
             recorded_at: string;
             /** Route */
@@ -1770,19 +1776,19 @@ export interface components {
         };
         /**
          * AuditPage
-         * @description Some events, the newest first. A page may be empty although `next` leads to another.
+         * @description A page of events, the newest first. It may be empty although `next` leads to another one.
          */
         AuditPage: {
             /** Items */
             items: components["schemas"]["AuditEvent"][];
             /**
              * Next
-             * @description To be given as ``after`` for the next page; null: this is the last one.
+             * @description Send this as ``after`` to get the next page; null: this is the last page.
              */
             next: string | null;
             /**
              * Total
-             * @description How many things the whole list has; null where that is not known without counting long.
+             * @description Number of items in the whole list; null if counting them would take long.
              */
             total: number | null;
         };
@@ -1938,7 +1944,7 @@ export interface components {
         };
         /**
          * ChangedField
-         * @description A field of the report that has another value. null: it has none.
+         * @description A field of the report whose value has changed; null: the report does not have it.
          */
         ChangedField: {
             /** After */
@@ -2074,12 +2080,12 @@ export interface components {
         Disk: {
             /**
              * Free Bytes
-             * @description Null: MongoDB does not tell.
+             * @description Null if MongoDB does not report it.
              */
             free_bytes: number | null;
             /**
              * Least Free Bytes
-             * @description With less, no scan is taken.
+             * @description With less free space, Fr accepts no scans.
              */
             least_free_bytes: number;
         };
@@ -2106,7 +2112,7 @@ export interface components {
         };
         /**
          * EcgData
-         * @description An ECG. What is not known is null.
+         * @description An ECG. Unknown values are null.
          */
         EcgData: {
             /**
@@ -2123,7 +2129,7 @@ export interface components {
             duration_s: number | null;
             /**
              * Heart Rate Bpm
-             * @description Beats per minute; null also if the recording does not allow to tell.
+             * @description Beats per minute; null if unknown, or if the recording does not allow measuring it.
              */
             heart_rate_bpm: number | null;
             /** Id */
@@ -2151,7 +2157,7 @@ export interface components {
         };
         /**
          * EcgFile
-         * @description What became of a file; ``scans`` are the ids of its ECGs.
+         * @description The outcome for a file; ``scans`` are the ids of its ECGs.
          */
         EcgFile: {
             /**
@@ -2170,7 +2176,7 @@ export interface components {
             reason: string | null;
             /**
              * Scans
-             * @description Keys of the scans that were made of it.
+             * @description Keys of its scans.
              */
             scans: string[];
         };
@@ -2328,25 +2334,25 @@ export interface components {
         };
         /**
          * EcgPage
-         * @description Some ECGs, the newest first.
+         * @description A page of ECGs, the newest first.
          */
         EcgPage: {
             /** Items */
             items: components["schemas"]["EcgData"][];
             /**
              * Next
-             * @description To be given as ``after`` for the next page; null: this is the last one.
+             * @description Send this as ``after`` to get the next page; null: this is the last page.
              */
             next: string | null;
             /**
              * Total
-             * @description How many things the whole list has; null where that is not known without counting long.
+             * @description Number of items in the whole list; null if counting them would take long.
              */
             total: number | null;
         };
         /**
          * EcgRegistration
-         * @description As a registration; without roles, the user can send ECGs and see their own, no more.
+         * @description A user to register. Without `roles`, the user can only send ECGs and see their own.
          * @example {
          *       "username": "ada"
          *     }
@@ -2413,19 +2419,19 @@ export interface components {
         Failures: {
             /**
              * Complete
-             * @description False: so many failed that only the latest were counted.
+             * @description False if so many scans failed that only the latest were counted.
              */
             complete: boolean;
             /** Items */
             items: components["schemas"]["FailureCause"][];
             /**
              * Next
-             * @description To be given as ``after`` for the next page; null: this is the last one.
+             * @description Send this as ``after`` to get the next page; null: this is the last page.
              */
             next: string | null;
             /**
              * Total
-             * @description How many things the whole list has; null where that is not known without counting long.
+             * @description Number of items in the whole list; null if counting them would take long.
              */
             total: number | null;
         };
@@ -2461,7 +2467,7 @@ export interface components {
             reason: string | null;
             /**
              * Scans
-             * @description Keys of the scans that were made of it.
+             * @description Keys of its scans.
              */
             scans: string[];
         };
@@ -2509,7 +2515,7 @@ export interface components {
         };
         /**
          * FinishedUpload
-         * @description What became of each file. All of it is durable.
+         * @description The outcome for each file. All stored scans are durable.
          */
         FinishedUpload: {
             /** Files */
@@ -2517,7 +2523,7 @@ export interface components {
         };
         /**
          * Health
-         * @description It is well; else the answer is a problem.
+         * @description The process is well; otherwise, the answer is an error.
          */
         Health: {
             /**
@@ -2555,7 +2561,7 @@ export interface components {
              * Format: date-time
              */
             analysed_at: string;
-            /** @description With its version: another one may find something else. */
+            /** @description Name and version; another version may find something else. */
             analyzer: components["schemas"]["AnalyzerId"];
             /**
              * Findings
@@ -2571,7 +2577,7 @@ export interface components {
         };
         /**
          * Installed
-         * @description An analyzer that a Fr-BRAIN has that runs now.
+         * @description An analyzer of a running Fr-BRAIN.
          */
         Installed: {
             /** Name */
@@ -2587,7 +2593,7 @@ export interface components {
         JsonValue: unknown;
         /**
          * Kind
-         * @description What happened. The values are stored: never change one.
+         * @description What happened.
          * @enum {string}
          */
         Kind: "opened" | "closed" | "anchor" | "connect" | "refuse" | "receive" | "unanswered" | "conflict" | "claim" | "release" | "report" | "send" | "undeliverable" | "redeliver" | "notify" | "error" | "requeue" | "schedule_reanalysis" | "priority" | "retention" | "erase" | "sign_in" | "sign_out" | "emergency" | "query" | "view" | "export" | "change" | "delete" | "checkpoint";
@@ -2621,7 +2627,7 @@ export interface components {
         };
         /**
          * LabelMaps
-         * @description The label maps of a revision of the report; not each report has some.
+         * @description The label maps of a revision of the report; a report may have none.
          */
         LabelMaps: {
             /** Items */
@@ -2748,8 +2754,8 @@ export interface components {
         };
         /**
          * LiveEvent
-         * @description An event. Which fields it has follows from its kind; one of a scan without `state` says to
-         *     look it up.
+         * @description An event; its fields depend on its kind. If an event about a scan has no `state`, look the
+         *     scan up.
          */
         LiveEvent: {
             /** At */
@@ -2794,7 +2800,7 @@ export interface components {
         };
         /**
          * MadeToken
-         * @description A new token: its text is in this answer alone.
+         * @description A new token. Only this answer contains its text.
          */
         MadeToken: {
             /**
@@ -2877,19 +2883,19 @@ export interface components {
         MeasurementKind: "temperature" | "blood_pressure" | "heart_rate" | "weight" | "spo2" | "other";
         /**
          * MeasurementPage
-         * @description Some measurements.
+         * @description A page of measurements.
          */
         MeasurementPage: {
             /** Items */
             items: components["schemas"]["MeasurementData"][];
             /**
              * Next
-             * @description To be given as ``after`` for the next page; null: this is the last one.
+             * @description Send this as ``after`` to get the next page; null: this is the last page.
              */
             next: string | null;
             /**
              * Total
-             * @description How many things the whole list has; null where that is not known without counting long.
+             * @description Number of items in the whole list; null if counting them would take long.
              */
             total: number | null;
         };
@@ -2931,7 +2937,7 @@ export interface components {
          *     }
          */
         NewMeasurement: {
-            /** @description of kind 'other' alone; the other kinds have codes of their own */
+            /** @description only for the kind 'other'; Fr sets the codes of the other kinds */
             code?: components["schemas"]["Code"] | null;
             /**
              * Components
@@ -3010,7 +3016,7 @@ export interface components {
         };
         /**
          * NewToken
-         * @description A token to make.
+         * @description A token to create.
          * @example {
          *       "days": 30,
          *       "label": "nightly export"
@@ -3024,13 +3030,13 @@ export interface components {
             days?: number;
             /**
              * Label
-             * @description What it is for; for people.
+             * @description What the token is for, in words.
              * @default
              */
             label?: string;
             /**
              * Roles
-             * @description It has only these of its user's roles; if absent, all.
+             * @description Which of the user's roles the token has; default: all.
              */
             roles?: components["schemas"]["Role"][] | null;
         };
@@ -3112,7 +3118,7 @@ export interface components {
         };
         /**
          * Outcome
-         * @description What became of one scan.
+         * @description The outcome for one scan.
          */
         Outcome: {
             /** Id */
@@ -3127,7 +3133,7 @@ export interface components {
         };
         /**
          * Outcomes
-         * @description What became of each scan, in the order of the request.
+         * @description The outcome for each scan, in the order of the request.
          */
         Outcomes: {
             /** Dry Run */
@@ -3137,7 +3143,7 @@ export interface components {
         };
         /**
          * PasswordChange
-         * @description One's password, and the new one.
+         * @description The current password and the new one.
          */
         PasswordChange: {
             /** Current */
@@ -3147,7 +3153,7 @@ export interface components {
         };
         /**
          * PatientChanges
-         * @description What to change of a patient; what is not named stays as it is.
+         * @description Fields of a patient to change; all others stay as they are.
          * @example {
          *       "conditions": [
          *         "Multiple sclerosis"
@@ -3250,19 +3256,19 @@ export interface components {
         };
         /**
          * PatientPage
-         * @description Some patients.
+         * @description A page of patients.
          */
         PatientPage: {
             /** Items */
             items: components["schemas"]["PatientData"][];
             /**
              * Next
-             * @description To be given as ``after`` for the next page; null: this is the last one.
+             * @description Send this as ``after`` to get the next page; null: this is the last page.
              */
             next: string | null;
             /**
              * Total
-             * @description How many things the whole list has; null where that is not known without counting long.
+             * @description Number of items in the whole list; null if counting them would take long.
              */
             total: number | null;
         };
@@ -3289,25 +3295,25 @@ export interface components {
         };
         /**
          * PatientScanPage
-         * @description Some scans, the newest first.
+         * @description A page of scans, the newest first.
          */
         PatientScanPage: {
             /** Items */
             items: components["schemas"]["PatientScanData"][];
             /**
              * Next
-             * @description To be given as ``after`` for the next page; null: this is the last one.
+             * @description Send this as ``after`` to get the next page; null: this is the last page.
              */
             next: string | null;
             /**
              * Total
-             * @description How many things the whole list has; null where that is not known without counting long.
+             * @description Number of items in the whole list; null if counting them would take long.
              */
             total: number | null;
         };
         /**
          * PatientSearch
-         * @description What to look for; what is left out does not limit.
+         * @description What to search for; fields that are left out match every patient.
          * @example {
          *       "limit": 20,
          *       "name": "ada"
@@ -3328,7 +3334,7 @@ export interface components {
             limit?: number;
             /**
              * Name
-             * @description beginnings of words of the name, in any order, case and accents
+             * @description beginnings of words of the name, in any order; case and accents do not matter
              */
             name?: string | null;
             /** Pseudonym */
@@ -3342,7 +3348,7 @@ export interface components {
         };
         /**
          * Priority
-         * @description How urgent a scan is. Stored: never renamed.
+         * @description How urgent a scan is.
          * @enum {string}
          */
         Priority: "stat" | "urgent" | "routine" | "background";
@@ -3440,14 +3446,14 @@ export interface components {
             oldest_waiting_at: string | null;
             /**
              * Pacs
-             * @description How many wait, by Fr-PACS.
+             * @description Number of waiting scans by Fr-PACS.
              */
             pacs: {
                 [key: string]: number;
             };
             /**
              * Priorities
-             * @description Of those that wait.
+             * @description Numbers of waiting scans.
              */
             priorities: {
                 [key: string]: number;
@@ -3468,7 +3474,7 @@ export interface components {
             tenant: string;
             /**
              * Token
-             * @description Only if no password was given; it is in this answer alone.
+             * @description Only if no password was given. Only this answer contains it.
              */
             token: string | null;
             /** Username */
@@ -3526,12 +3532,12 @@ export interface components {
             items: components["schemas"]["RevisionItem"][];
             /**
              * Next
-             * @description To be given as ``after`` for the next page; null: this is the last one.
+             * @description Send this as ``after`` to get the next page; null: this is the last page.
              */
             next: string | null;
             /**
              * Total
-             * @description How many things the whole list has; null where that is not known without counting long.
+             * @description Number of items in the whole list; null if counting them would take long.
              */
             total: number | null;
         };
@@ -3580,7 +3586,7 @@ export interface components {
         Right: "read" | "personal" | "upload" | "ecgs" | "operate" | "audit" | "admin";
         /**
          * Role
-         * @description Roles of users. Stored: never change a value.
+         * @description Roles of users.
          * @enum {string}
          */
         Role: "submitter" | "reader" | "clinician" | "operator" | "auditor" | "admin" | "emergency";
@@ -3643,12 +3649,13 @@ export interface components {
         };
         /**
          * ScanCount
-         * @description How many scans there are. Those of a whole tenant are counted seldom, see ``counted_at``.
+         * @description Numbers of scans. Those of a whole tenant are kept for a while; ``counted_at`` says when they
+         *     were counted.
          */
         ScanCount: {
             /**
              * Complete
-             * @description False: there are more than were counted.
+             * @description False if there are more scans than were counted.
              */
             complete: boolean;
             /**
@@ -3662,7 +3669,7 @@ export interface components {
             pacs: {
                 [key: string]: number;
             };
-            /** @description Of all that wait. */
+            /** @description Numbers of waiting scans. */
             priorities: components["schemas"]["PriorityCounts"];
             /** Priorities Complete */
             priorities_complete: boolean;
@@ -3717,7 +3724,7 @@ export interface components {
             modality: string | null;
             /**
              * Owner
-             * @description Who analyses it now. Without the right `operate`, the unit alone.
+             * @description Who is analysing it now; without the right `operate`, only the name of the unit.
              */
             owner: string | null;
             /** Pacs */
@@ -3739,10 +3746,10 @@ export interface components {
             session: string | null;
             /**
              * Shape
-             * @description Of an image: voxels along each axis; of a signal: samples, leads.
+             * @description For an image, voxels along each axis; for a signal, samples and leads.
              */
             shape: number[] | null;
-            /** @description Of a signal, such as an ECG; null of an image. */
+            /** @description About a signal, such as an ECG; null for an image. */
             signal: components["schemas"]["SignalFacts"] | null;
             /** State */
             state: ("waiting" | "analysing" | "done" | "failed" | "erased" | "purged") | "unknown";
@@ -3760,20 +3767,19 @@ export interface components {
         };
         /**
          * ScanPage
-         * @description Some scans: the newest first, or with ``text`` by their ids and then by their subjects. A
-         *     page may have fewer scans than asked for and still a ``next``.
+         * @description A page of scans. It may have fewer scans than requested, and still a ``next``.
          */
         ScanPage: {
             /** Items */
             items: components["schemas"]["ScanSummary"][];
             /**
              * Next
-             * @description To be given as ``after`` for the next page; null: this is the last one.
+             * @description Send this as ``after`` to get the next page; null: this is the last page.
              */
             next: string | null;
             /**
              * Total
-             * @description How many things the whole list has; null where that is not known without counting long.
+             * @description Number of items in the whole list; null if counting them would take long.
              */
             total: number | null;
         };
@@ -3790,7 +3796,7 @@ export interface components {
         Scans: {
             /**
              * Dry Run
-             * @description Tell what would be done, and change nothing.
+             * @description Only report what would be done, and change nothing.
              * @default false
              */
             dry_run?: boolean;
@@ -3818,7 +3824,7 @@ export interface components {
             analyzer?: string | null;
             /**
              * Dry Run
-             * @description Tell what would be done, and change nothing.
+             * @description Only report what would be done, and change nothing.
              * @default false
              */
             dry_run?: boolean;
@@ -3829,14 +3835,14 @@ export interface components {
             ids: string[];
             /**
              * Using
-             * @description The analyzer that reads them: name and version, such as `volume 5`, of one in `installed` of
-             *     `GET /analyzers`. Null: the one that Fr-BRAIN has for their type.
+             * @description The analyzer to use: name and version, such as `volume 5`, from `installed` of `GET
+             *     /analyzers`. Null: the one that Fr-BRAIN has for the scan's type.
              */
             using?: string | null;
         };
         /**
          * ScanSummary
-         * @description A scan in a list. What is not known is null.
+         * @description A scan in a list. Unknown values are null.
          */
         ScanSummary: {
             /** Analyzer */
@@ -3889,10 +3895,10 @@ export interface components {
             session: string | null;
             /**
              * Shape
-             * @description Of an image: voxels along each axis; of a signal: samples, leads.
+             * @description For an image, voxels along each axis; for a signal, samples and leads.
              */
             shape: number[] | null;
-            /** @description Of a signal, such as an ECG; null of an image. */
+            /** @description About a signal, such as an ECG; null for an image. */
             signal: components["schemas"]["SignalFacts"] | null;
             /** State */
             state: ("waiting" | "analysing" | "done" | "failed" | "erased" | "purged") | "unknown";
@@ -3910,7 +3916,7 @@ export interface components {
         };
         /**
          * ScansWithPriority
-         * @description Which scans get which priority.
+         * @description Scans and their new priority.
          * @example {
          *       "ids": [
          *         "2026-01-31-0001@mr-1"
@@ -3921,7 +3927,7 @@ export interface components {
         ScansWithPriority: {
             /**
              * Dry Run
-             * @description Tell what would be done, and change nothing.
+             * @description Only report what would be done, and change nothing.
              * @default false
              */
             dry_run?: boolean;
@@ -3945,7 +3951,7 @@ export interface components {
         ShownSession: {
             /**
              * Csrf
-             * @description To be sent as X-CSRF-Token with each change, by those who signed in with a cookie.
+             * @description Send this as X-CSRF-Token with each change, if you signed in with a cookie.
              */
             csrf: string | null;
             /** Expires At */
@@ -4047,7 +4053,7 @@ export interface components {
         };
         /**
          * SignalFacts
-         * @description What the samples of a signal are. What is not known is null.
+         * @description About the samples of a signal. Unknown values are null.
          */
         SignalFacts: {
             /** Filters */
@@ -4059,7 +4065,7 @@ export interface components {
             gains: number[] | null;
             /**
              * Lead Units
-             * @description Of each lead; null: ``units`` is that of all.
+             * @description Unit of each lead; null if ``units`` is that of all.
              */
             lead_units: string[] | null;
             /** Leads */
@@ -4150,7 +4156,7 @@ export interface components {
             files: components["schemas"]["EcgFile"][];
             /**
              * Id
-             * @description Of the ECG; of several, the first.
+             * @description Id of the ECG; of several, the first one's.
              */
             id: string;
             /** Ids */
@@ -4204,12 +4210,12 @@ export interface components {
             items: components["schemas"]["ShownToken"][];
             /**
              * Next
-             * @description To be given as ``after`` for the next page; null: this is the last one.
+             * @description Send this as ``after`` to get the next page; null: this is the last page.
              */
             next: string | null;
             /**
              * Total
-             * @description How many things the whole list has; null where that is not known without counting long.
+             * @description Number of items in the whole list; null if counting them would take long.
              */
             total: number | null;
         };
@@ -4218,11 +4224,11 @@ export interface components {
          * @description The last verification of the trail.
          */
         TrailCheckAnswer: {
-            /** @description Null: none has ended since this process began. */
+            /** @description Null if no verification has ended since this process started. */
             result: components["schemas"]["TrailResult"] | null;
             /**
              * Running
-             * @description One is under way, which takes long: ask again for its result.
+             * @description A verification is still running: ask again for its result.
              */
             running: boolean;
         };
@@ -4231,11 +4237,14 @@ export interface components {
          * @description One kind of finding.
          */
         TrailFinding: {
-            /** Count */
+            /**
+             * Count
+             * @description In the tenant `default`, of all tenants; in another one, of its own scans.
+             */
             count: number;
             /**
              * Named
-             * @description The first of them: keys of the tenant's scans, and, in the tenant `default`, places in the
+             * @description The first findings: keys of the tenant's scans, and, in the tenant `default`, places in the
              *     trail.
              */
             named: string[];
@@ -4244,28 +4253,35 @@ export interface components {
         };
         /**
          * TrailResult
-         * @description The result of a verification of the trail, as `fr audit` has it.
+         * @description The result of a verification of the trail, as `fr audit` has it. Only auditors of the tenant
+         *     `default` get the numbers of the whole trail; for others, they are null.
          */
         TrailResult: {
-            /** Chains */
-            chains: number;
+            /**
+             * Chains
+             * @description Number of chains: each start of a process writes one.
+             */
+            chains: number | null;
             /**
              * Checked At
              * Format: date-time
              */
             checked_at: string;
-            /** Entries */
-            entries: number;
+            /**
+             * Entries
+             * @description Number of entries.
+             */
+            entries: number | null;
             /**
              * Events
-             * @description Numbers of events by kind.
+             * @description Number of events by kind.
              */
             events: {
                 [key: string]: number;
-            };
+            } | null;
             /**
              * Gaps
-             * @description What the trail should have and has not, or has and the store has not.
+             * @description What is missing in the trail or in the store, compared with the other one.
              */
             gaps: components["schemas"]["TrailFinding"][];
             /**
@@ -4273,7 +4289,7 @@ export interface components {
              * @description Entries at the ends of chains that no other chain names yet: their removal would go
              *     unnoticed.
              */
-            not_anchored: number;
+            not_anchored: number | null;
             /**
              * Notes
              * @description For information.
@@ -4281,14 +4297,14 @@ export interface components {
             notes: components["schemas"]["TrailFinding"][];
             /**
              * Open Chains
-             * @description Chains without an end: their writers run, or were killed.
+             * @description Chains without an end: the processes that write them are running, or were killed.
              */
-            open_chains: number;
+            open_chains: number | null;
             /** @description What was changed or removed. */
-            problems: components["schemas"]["TrailFinding"];
+            problems: components["schemas"]["TrailFinding"] | null;
             /**
              * Whole
-             * @description There is no gap and no problem, whichever tenant's.
+             * @description Nothing is missing and nothing was changed, in the part of any tenant.
              */
             whole: boolean;
         };
@@ -4360,7 +4376,7 @@ export interface components {
         UnitState: {
             /**
              * Host
-             * @description Null without the right `operate`, and of a Fr-PACS.
+             * @description Null for a Fr-PACS, and without the right `operate`.
              */
             host: string | null;
             /** Id */
@@ -4376,8 +4392,7 @@ export interface components {
             started_at: string | null;
             /**
              * State
-             * @description `running`, `stopped`, or `gone`: it tells nothing any more; of a Fr-PACS `connected` or
-             *     `away`.
+             * @description `running`, `stopped`, or `gone` (no heartbeat); for a Fr-PACS, `connected` or `away`.
              */
             state: string;
             /**
@@ -4395,7 +4410,7 @@ export interface components {
         UploadFile: {
             /**
              * Name
-             * @description With its folders, separated by slashes, as a browser has it. It is not stored.
+             * @description Name with its folders, separated by slashes, as a browser has it. It is not stored.
              */
             name: string;
             /**
@@ -4431,7 +4446,7 @@ export interface components {
             size?: number | null;
             /**
              * Volumes
-             * @description ``all``: localizers, diffusion and all other volumes of DICOM series, too.
+             * @description ``all``: also store localizers, diffusion and all other volumes of DICOM series.
              * @default default
              * @enum {string}
              */
@@ -4439,7 +4454,7 @@ export interface components {
         };
         /**
          * UploadState
-         * @description An upload, and how much of it has come.
+         * @description An upload and its progress.
          */
         UploadState: {
             /**
@@ -4460,13 +4475,13 @@ export interface components {
             size: number;
             /**
              * Url
-             * @description Send the bytes there with PATCH.
+             * @description Send the bytes to this address with PATCH.
              */
             url: string;
         };
         /**
          * UserChange
-         * @description What to change of a user.
+         * @description Fields of a user to change.
          */
         UserChange: {
             /** Password */
@@ -4476,19 +4491,19 @@ export interface components {
         };
         /**
          * UserPage
-         * @description Some users, in order of their names.
+         * @description A page of users, in order of their names.
          */
         UserPage: {
             /** Items */
             items: components["schemas"]["ShownUser"][];
             /**
              * Next
-             * @description To be given as ``after`` for the next page; null: this is the last one.
+             * @description Send this as ``after`` to get the next page; null: this is the last page.
              */
             next: string | null;
             /**
              * Total
-             * @description How many things the whole list has; null where that is not known without counting long.
+             * @description Number of items in the whole list; null if counting them would take long.
              */
             total: number | null;
         };
@@ -4594,7 +4609,7 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4602,10 +4617,10 @@ export interface operations {
                     "application/json": components["schemas"]["Registered"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4613,10 +4628,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4627,7 +4642,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4635,12 +4650,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4648,12 +4663,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4661,10 +4676,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4686,7 +4701,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4694,10 +4709,10 @@ export interface operations {
                     "application/json": components["schemas"]["Analyzers"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4705,10 +4720,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4716,12 +4731,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4729,12 +4744,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4742,10 +4757,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4758,9 +4773,9 @@ export interface operations {
     list_scans_of_analyzer: {
         parameters: {
             query: {
-                /** @description `next` of the page before this one */
+                /** @description `next` of the previous page */
                 after?: string | null;
-                /** @description the most items of the page */
+                /** @description maximum number of items of the page */
                 limit?: number;
                 version: string;
             };
@@ -4775,7 +4790,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4783,10 +4798,10 @@ export interface operations {
                     "application/json": components["schemas"]["ScanPage"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4794,10 +4809,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4805,10 +4820,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4819,7 +4834,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4827,12 +4842,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4840,12 +4855,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4853,10 +4868,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4887,7 +4902,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4895,10 +4910,10 @@ export interface operations {
                     "application/json": components["schemas"]["AuditPage"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4906,10 +4921,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4920,7 +4935,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4928,12 +4943,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4941,12 +4956,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4954,10 +4969,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4979,7 +4994,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4987,10 +5002,10 @@ export interface operations {
                     "application/json": components["schemas"]["TrailCheckAnswer"];
                 };
             };
-            /** @description It is under way: ask again */
+            /** @description The verification is running: ask again */
             202: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4998,10 +5013,10 @@ export interface operations {
                     "application/json": components["schemas"]["TrailCheckAnswer"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5009,10 +5024,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5020,12 +5035,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5033,12 +5048,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5046,10 +5061,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5062,9 +5077,9 @@ export interface operations {
     list_ecgs: {
         parameters: {
             query?: {
-                /** @description `next` of the page before this one */
+                /** @description `next` of the previous page */
                 after?: string | null;
-                /** @description the most items of the page */
+                /** @description maximum number of items of the page */
                 limit?: number;
             };
             header?: never;
@@ -5076,7 +5091,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5084,10 +5099,10 @@ export interface operations {
                     "application/json": components["schemas"]["EcgPage"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5095,10 +5110,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5109,7 +5124,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5117,12 +5132,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5130,12 +5145,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5143,10 +5158,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5202,9 +5217,9 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Path of what was made. */
+                    /** @description Path of the new item. */
                     Location?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5212,10 +5227,10 @@ export interface operations {
                     "application/json": components["schemas"]["StoredEcg"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5223,10 +5238,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5237,7 +5252,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5245,12 +5260,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5258,12 +5273,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5271,10 +5286,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5289,7 +5304,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of an ECG of yours */
+                /** @description id of one of your ECGs */
                 ecg_id: string;
             };
             cookie?: never;
@@ -5299,7 +5314,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5307,10 +5322,10 @@ export interface operations {
                     "application/json": components["schemas"]["EcgData"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5318,10 +5333,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5329,10 +5344,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5343,7 +5358,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5351,12 +5366,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5364,12 +5379,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5377,10 +5392,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5395,7 +5410,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of an ECG of yours */
+                /** @description id of one of your ECGs */
                 ecg_id: string;
             };
             cookie?: never;
@@ -5405,16 +5420,16 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5422,10 +5437,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5433,10 +5448,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5447,7 +5462,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5455,12 +5470,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5468,12 +5483,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5481,10 +5496,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5502,7 +5517,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description id of an ECG of yours */
+                /** @description id of one of your ECGs */
                 ecg_id: string;
             };
             cookie?: never;
@@ -5512,7 +5527,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5520,10 +5535,10 @@ export interface operations {
                     "application/json": components["schemas"]["Insights"];
                 };
             };
-            /** @description It is not analysed yet; see Retry-After. */
+            /** @description The ECG is not analysed yet: ask again after `Retry-After`. */
             202: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5531,10 +5546,10 @@ export interface operations {
                     "application/json": components["schemas"]["EcgData"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5542,10 +5557,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5553,10 +5568,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5564,10 +5579,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Its analysis failed; `detail` has the cause. */
+            /** @description The analysis failed; `detail` gives the cause. */
             409: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5578,7 +5593,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5586,12 +5601,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5599,12 +5614,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5612,10 +5627,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5628,16 +5643,16 @@ export interface operations {
     get_ecg_samples: {
         parameters: {
             query?: {
-                /** @description the most columns */
+                /** @description maximum number of columns */
                 columns?: number;
                 /** @description the first column */
                 first?: number;
-                /** @description samples of a column: 1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576 */
+                /** @description number of samples in a column: 1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576 */
                 step?: number;
             };
             header?: never;
             path: {
-                /** @description id of an ECG of yours */
+                /** @description id of one of your ECGs */
                 ecg_id: string;
             };
             cookie?: never;
@@ -5647,11 +5662,11 @@ export interface operations {
             /** @description Of each lead one after the other, of each column: the sample if `step` is 1, else the lowest and the highest one of its samples; float32, little-endian, in the signal's units. NaN: there is none. */
             200: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description How many columns of each lead there are. */
+                    /** @description Number of columns of each lead. */
                     "X-Columns"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5659,21 +5674,21 @@ export interface operations {
                     "application/octet-stream": string;
                 };
             };
-            /** @description You have it already. */
+            /** @description Not modified: the version that you have is still the current one. */
             304: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5681,10 +5696,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5692,10 +5707,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5706,7 +5721,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5714,12 +5729,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5727,12 +5742,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5740,10 +5755,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5766,7 +5781,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events, each as `data:` of one */
+            /** @description A stream of events; the `data:` of each is a JSON object */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5775,7 +5790,7 @@ export interface operations {
                     "text/event-stream": components["schemas"]["LiveEvent"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5784,7 +5799,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5802,7 +5817,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -5813,7 +5828,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -5824,7 +5839,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -5847,7 +5862,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5855,10 +5870,10 @@ export interface operations {
                     "application/json": components["schemas"]["Failures"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5866,10 +5881,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5877,12 +5892,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5890,12 +5905,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5903,10 +5918,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5919,15 +5934,15 @@ export interface operations {
     list_measurements: {
         parameters: {
             query?: {
-                /** @description 'next' of the page before */
+                /** @description `next` of the previous page */
                 after?: string | null;
                 code?: string | null;
                 kind?: components["schemas"]["MeasurementKind"] | null;
                 limit?: number;
-                /** @description the earliest time, with its zone */
+                /** @description only measurements from this time on; it needs a time zone */
                 since?: string | null;
                 sort?: "taken_at" | "-taken_at";
-                /** @description the time before which, with its zone */
+                /** @description only measurements before this time; it needs a time zone */
                 until?: string | null;
             };
             header?: never;
@@ -5939,7 +5954,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5947,10 +5962,10 @@ export interface operations {
                     "application/json": components["schemas"]["MeasurementPage"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5958,10 +5973,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5972,7 +5987,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5980,12 +5995,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5993,12 +6008,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6006,10 +6021,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6033,7 +6048,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6041,10 +6056,10 @@ export interface operations {
                     "application/json": components["schemas"]["MeasurementData"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6052,10 +6067,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6063,10 +6078,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6077,7 +6092,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6085,12 +6100,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6098,12 +6113,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6111,10 +6126,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6138,16 +6153,16 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6155,10 +6170,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6166,10 +6181,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6180,7 +6195,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6188,12 +6203,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6201,12 +6216,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6214,10 +6229,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6241,7 +6256,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6249,10 +6264,10 @@ export interface operations {
                     "application/json": components["schemas"]["Deleted"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6260,10 +6275,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6271,10 +6286,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6285,7 +6300,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6293,12 +6308,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6306,12 +6321,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6319,10 +6334,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6344,7 +6359,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6352,10 +6367,10 @@ export interface operations {
                     "application/json": components["schemas"]["MeasurementData"][];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6363,10 +6378,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6374,12 +6389,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6387,12 +6402,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6400,10 +6415,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6417,7 +6432,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any text without spaces, new for each creation, such as a UUID. Sent again with it, a request creates nothing twice. */
+                /** @description Makes the request safe to repeat: a text without spaces, such as a UUID, that you use for no other request. A repetition with the same key has no further effect. */
                 "idempotency-key"?: string | null;
             };
             path?: never;
@@ -6432,7 +6447,7 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6440,10 +6455,10 @@ export interface operations {
                     "application/json": components["schemas"]["PatientData"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6451,10 +6466,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6465,7 +6480,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6473,12 +6488,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6486,12 +6501,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6499,10 +6514,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6516,7 +6531,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version that you have; 304 if it is this */
+                /** @description ETag of the version that you have; if it is still the current one, the answer is 304 */
                 "if-none-match"?: string | null;
             };
             path: {
@@ -6529,9 +6544,9 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6539,21 +6554,21 @@ export interface operations {
                     "application/json": components["schemas"]["PatientData"];
                 };
             };
-            /** @description You have it already. */
+            /** @description Not modified: the version that you have is still the current one. */
             304: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6561,10 +6576,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6572,10 +6587,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6586,7 +6601,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6594,12 +6609,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6607,12 +6622,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6620,10 +6635,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6637,7 +6652,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any text without spaces, new for each creation, such as a UUID. Sent again with it, a request creates nothing twice. */
+                /** @description Makes the request safe to repeat: a text without spaces, such as a UUID, that you use for no other request. A repetition with the same key has no further effect. */
                 "idempotency-key"?: string | null;
             };
             path: {
@@ -6654,7 +6669,7 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6662,10 +6677,10 @@ export interface operations {
                     "application/json": components["schemas"]["MeasurementData"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6673,10 +6688,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6684,10 +6699,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6698,7 +6713,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6706,12 +6721,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6719,12 +6734,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6732,10 +6747,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6752,7 +6767,7 @@ export interface operations {
                 confirm?: number | null;
             };
             header?: {
-                /** @description ETag of the version to change; *: any */
+                /** @description ETag of the version that you want to change; `*`: any version */
                 "if-match"?: string | null;
             };
             path: {
@@ -6765,7 +6780,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6773,10 +6788,10 @@ export interface operations {
                     "application/json": components["schemas"]["Deletion"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6784,10 +6799,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6795,10 +6810,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6809,7 +6824,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6817,12 +6832,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6830,12 +6845,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6843,10 +6858,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6868,7 +6883,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6876,10 +6891,10 @@ export interface operations {
                     "application/json": components["schemas"]["PatientData"][];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6887,10 +6902,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6898,12 +6913,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6911,12 +6926,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6924,10 +6939,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6940,7 +6955,7 @@ export interface operations {
     list_patients: {
         parameters: {
             query?: {
-                /** @description 'next' of the page before */
+                /** @description `next` of the previous page */
                 after?: string | null;
                 limit?: number;
                 pseudonym?: string | null;
@@ -6955,7 +6970,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6963,10 +6978,10 @@ export interface operations {
                     "application/json": components["schemas"]["PatientPage"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6974,10 +6989,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6988,7 +7003,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6996,12 +7011,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7009,12 +7024,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7022,10 +7037,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7039,7 +7054,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any text without spaces, new for each creation, such as a UUID. Sent again with it, a request creates nothing twice. */
+                /** @description Makes the request safe to repeat: a text without spaces, such as a UUID, that you use for no other request. A repetition with the same key has no further effect. */
                 "idempotency-key"?: string | null;
             };
             path?: never;
@@ -7054,11 +7069,11 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Path of what was made. */
+                    /** @description Path of the new item. */
                     Location?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7066,10 +7081,10 @@ export interface operations {
                     "application/json": components["schemas"]["PatientData"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7077,10 +7092,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7091,7 +7106,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7099,12 +7114,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7112,12 +7127,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7125,10 +7140,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7142,7 +7157,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version that you have; 304 if it is this */
+                /** @description ETag of the version that you have; if it is still the current one, the answer is 304 */
                 "if-none-match"?: string | null;
             };
             path: {
@@ -7155,9 +7170,9 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7165,21 +7180,21 @@ export interface operations {
                     "application/json": components["schemas"]["PatientData"];
                 };
             };
-            /** @description You have it already. */
+            /** @description Not modified: the version that you have is still the current one. */
             304: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7187,10 +7202,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7198,10 +7213,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7212,7 +7227,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7220,12 +7235,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7233,12 +7248,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7246,10 +7261,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7266,7 +7281,7 @@ export interface operations {
                 confirm?: number | null;
             };
             header?: {
-                /** @description ETag of the version to change; *: any */
+                /** @description ETag of the version that you want to change; `*`: any version */
                 "if-match"?: string | null;
             };
             path: {
@@ -7279,7 +7294,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7287,10 +7302,10 @@ export interface operations {
                     "application/json": components["schemas"]["Deletion"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7298,10 +7313,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7309,10 +7324,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7323,7 +7338,7 @@ export interface operations {
             /** @description Not confirmed */
             409: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7334,7 +7349,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7342,12 +7357,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7355,12 +7370,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7368,10 +7383,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7385,7 +7400,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version to change; *: any */
+                /** @description ETag of the version that you want to change; `*`: any version */
                 "if-match"?: string | null;
             };
             path: {
@@ -7402,9 +7417,9 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7412,10 +7427,10 @@ export interface operations {
                     "application/json": components["schemas"]["PatientData"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7423,10 +7438,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7434,10 +7449,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7448,7 +7463,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7456,12 +7471,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7469,12 +7484,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7482,10 +7497,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7498,15 +7513,15 @@ export interface operations {
     list_patient_measurements: {
         parameters: {
             query?: {
-                /** @description 'next' of the page before */
+                /** @description `next` of the previous page */
                 after?: string | null;
                 code?: string | null;
                 kind?: components["schemas"]["MeasurementKind"] | null;
                 limit?: number;
-                /** @description the earliest time, with its zone */
+                /** @description only measurements from this time on; it needs a time zone */
                 since?: string | null;
                 sort?: "taken_at" | "-taken_at";
-                /** @description the time before which, with its zone */
+                /** @description only measurements before this time; it needs a time zone */
                 until?: string | null;
             };
             header?: never;
@@ -7520,7 +7535,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7528,10 +7543,10 @@ export interface operations {
                     "application/json": components["schemas"]["MeasurementPage"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7539,10 +7554,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7550,10 +7565,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7564,7 +7579,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7572,12 +7587,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7585,12 +7600,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7598,10 +7613,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7615,7 +7630,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any text without spaces, new for each creation, such as a UUID. Sent again with it, a request creates nothing twice. */
+                /** @description Makes the request safe to repeat: a text without spaces, such as a UUID, that you use for no other request. A repetition with the same key has no further effect. */
                 "idempotency-key"?: string | null;
             };
             path: {
@@ -7632,7 +7647,7 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7640,10 +7655,10 @@ export interface operations {
                     "application/json": components["schemas"]["MeasurementData"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7651,10 +7666,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7662,10 +7677,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7676,7 +7691,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7684,12 +7699,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7697,12 +7712,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7710,10 +7725,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7726,7 +7741,7 @@ export interface operations {
     list_patient_scans: {
         parameters: {
             query?: {
-                /** @description 'next' of the page before */
+                /** @description `next` of the previous page */
                 after?: string | null;
                 limit?: number;
             };
@@ -7741,7 +7756,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7749,10 +7764,10 @@ export interface operations {
                     "application/json": components["schemas"]["PatientScanPage"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7760,10 +7775,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7771,10 +7786,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7785,7 +7800,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7793,12 +7808,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7806,12 +7821,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7819,10 +7834,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7837,9 +7852,9 @@ export interface operations {
             query: {
                 code: string;
                 points?: number;
-                /** @description the earliest time, with its zone */
+                /** @description only measurements from this time on; it needs a time zone */
                 since?: string | null;
-                /** @description the time before which, with its zone */
+                /** @description only measurements before this time; it needs a time zone */
                 until?: string | null;
             };
             header?: never;
@@ -7853,7 +7868,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7861,10 +7876,10 @@ export interface operations {
                     "application/json": components["schemas"]["Trend"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7872,10 +7887,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7883,10 +7898,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7897,7 +7912,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7905,12 +7920,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7918,12 +7933,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7931,10 +7946,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7960,7 +7975,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7968,10 +7983,10 @@ export interface operations {
                     "application/json": components["schemas"]["PatientPage"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7979,10 +7994,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7993,7 +8008,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8001,12 +8016,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8014,12 +8029,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8027,10 +8042,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8051,7 +8066,7 @@ export interface operations {
                 /** @description arrived at this time or later */
                 since?: string | null;
                 state?: ("waiting" | "analysing" | "done" | "failed" | "erased" | "purged")[];
-                /** @description pseudonyms; several may be given */
+                /** @description pseudonyms of subjects; may be repeated */
                 subject?: string[];
                 /** @description beginning of the id or of the subject's pseudonym */
                 text?: string | null;
@@ -8068,7 +8083,7 @@ export interface operations {
             /** @description The file */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8076,10 +8091,10 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8087,10 +8102,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8101,7 +8116,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8109,12 +8124,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8122,12 +8137,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8135,10 +8150,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8160,7 +8175,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8176,10 +8191,10 @@ export interface operations {
                     };
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8187,10 +8202,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8198,12 +8213,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8211,12 +8226,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8224,10 +8239,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8240,11 +8255,11 @@ export interface operations {
     list_scans: {
         parameters: {
             query?: {
-                /** @description `next` of the page before this one */
+                /** @description `next` of the previous page */
                 after?: string | null;
                 /** @description name of the analyzer, or name and version: `grid 1` */
                 analyzer?: string | null;
-                /** @description the most items of the page */
+                /** @description maximum number of items of the page */
                 limit?: number;
                 pacs?: string[];
                 /** @description id of a patient, whose scans of all pseudonyms are found; needs the right `personal` */
@@ -8254,7 +8269,7 @@ export interface operations {
                 /** @description the oldest first, or the newest first; not with `text` */
                 sort?: "received_at" | "-received_at";
                 state?: ("waiting" | "analysing" | "done" | "failed" | "erased" | "purged")[];
-                /** @description pseudonyms; several may be given */
+                /** @description pseudonyms of subjects; may be repeated */
                 subject?: string[];
                 /** @description beginning of the id or of the subject's pseudonym */
                 text?: string | null;
@@ -8271,7 +8286,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8279,10 +8294,10 @@ export interface operations {
                     "application/json": components["schemas"]["ScanPage"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8290,10 +8305,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8304,7 +8319,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8312,12 +8327,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8325,12 +8340,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8338,10 +8353,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8371,7 +8386,7 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8379,10 +8394,10 @@ export interface operations {
                     "application/json": components["schemas"]["FinishedUpload"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8390,10 +8405,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8404,7 +8419,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8412,12 +8427,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8425,12 +8440,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8438,10 +8453,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8466,9 +8481,9 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8476,21 +8491,21 @@ export interface operations {
                     "application/json": components["schemas"]["ScanDetails"];
                 };
             };
-            /** @description You have it already. */
+            /** @description Not modified: the version that you have is still the current one. */
             304: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8498,10 +8513,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8509,10 +8524,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8523,7 +8538,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8531,12 +8546,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8544,12 +8559,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8557,10 +8572,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8588,7 +8603,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8596,10 +8611,10 @@ export interface operations {
                     "application/json": components["schemas"]["Changes"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8607,10 +8622,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8618,10 +8633,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8632,7 +8647,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8640,12 +8655,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8653,12 +8668,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8666,10 +8681,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8682,7 +8697,7 @@ export interface operations {
     list_labels: {
         parameters: {
             query?: {
-                /** @description of the report; without: the current one */
+                /** @description revision of the report; default: the current one */
                 revision?: number | null;
             };
             header?: never;
@@ -8697,9 +8712,9 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8707,21 +8722,21 @@ export interface operations {
                     "application/json": components["schemas"]["LabelMaps"];
                 };
             };
-            /** @description You have it already. */
+            /** @description Not modified: the version that you have is still the current one. */
             304: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8729,10 +8744,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8740,10 +8755,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8754,7 +8769,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8762,12 +8777,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8775,12 +8790,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8788,10 +8803,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8804,9 +8819,9 @@ export interface operations {
     get_label_map: {
         parameters: {
             query?: {
-                /** @description 0: as it is; n: each voxel stands for a block of 2^n along each axis */
+                /** @description 0: full resolution; n: each voxel stands for a block of 2^n voxels along each axis */
                 level?: number;
-                /** @description of the report; without: the current one */
+                /** @description revision of the report; default: the current one */
                 revision?: number | null;
             };
             header?: never;
@@ -8823,9 +8838,9 @@ export interface operations {
             /** @description The file */
             200: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8833,12 +8848,12 @@ export interface operations {
                     "application/vnd.unknown.nifti-1": string;
                 };
             };
-            /** @description The range that was asked for */
+            /** @description The requested range */
             206: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8846,21 +8861,21 @@ export interface operations {
                     "application/vnd.unknown.nifti-1": string;
                 };
             };
-            /** @description You have it already. */
+            /** @description Not modified: the version that you have is still the current one. */
             304: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8868,10 +8883,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8879,10 +8894,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8893,7 +8908,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8901,12 +8916,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8914,12 +8929,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8927,10 +8942,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8943,9 +8958,9 @@ export interface operations {
     get_compressed_label_map: {
         parameters: {
             query?: {
-                /** @description 0: as it is; n: each voxel stands for a block of 2^n along each axis */
+                /** @description 0: full resolution; n: each voxel stands for a block of 2^n voxels along each axis */
                 level?: number;
-                /** @description of the report; without: the current one */
+                /** @description revision of the report; default: the current one */
                 revision?: number | null;
             };
             header?: never;
@@ -8962,9 +8977,9 @@ export interface operations {
             /** @description The file */
             200: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8972,21 +8987,21 @@ export interface operations {
                     "application/gzip": string;
                 };
             };
-            /** @description You have it already. */
+            /** @description Not modified: the version that you have is still the current one. */
             304: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8994,10 +9009,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9005,10 +9020,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9019,7 +9034,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9027,12 +9042,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9040,12 +9055,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9053,10 +9068,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9069,7 +9084,7 @@ export interface operations {
     get_picture: {
         parameters: {
             query?: {
-                /** @description of the report; without: the current one */
+                /** @description revision of the report; default: the current one */
                 revision?: number | null;
             };
             header?: never;
@@ -9084,9 +9099,9 @@ export interface operations {
             /** @description The file */
             200: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9094,21 +9109,21 @@ export interface operations {
                     "image/png": string;
                 };
             };
-            /** @description You have it already. */
+            /** @description Not modified: the version that you have is still the current one. */
             304: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9116,10 +9131,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9127,10 +9142,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9141,7 +9156,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9149,12 +9164,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9162,12 +9177,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9175,10 +9190,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9191,7 +9206,7 @@ export interface operations {
     get_report: {
         parameters: {
             query?: {
-                /** @description of the report; without: the current one */
+                /** @description revision of the report; default: the current one */
                 revision?: number | null;
             };
             header?: never;
@@ -9206,9 +9221,9 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9216,21 +9231,21 @@ export interface operations {
                     "application/json": components["schemas"]["BrainReport"];
                 };
             };
-            /** @description You have it already. */
+            /** @description Not modified: the version that you have is still the current one. */
             304: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9238,10 +9253,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9249,10 +9264,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9263,7 +9278,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9271,12 +9286,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9284,12 +9299,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9297,10 +9312,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9313,7 +9328,7 @@ export interface operations {
     get_report_pdf: {
         parameters: {
             query?: {
-                /** @description of the report; without: the current one */
+                /** @description revision of the report; default: the current one */
                 revision?: number | null;
             };
             header?: never;
@@ -9328,9 +9343,9 @@ export interface operations {
             /** @description The file */
             200: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9338,21 +9353,21 @@ export interface operations {
                     "application/pdf": string;
                 };
             };
-            /** @description You have it already. */
+            /** @description Not modified: the version that you have is still the current one. */
             304: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9360,10 +9375,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9371,10 +9386,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9385,7 +9400,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9393,12 +9408,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9406,12 +9421,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9419,10 +9434,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9435,7 +9450,7 @@ export interface operations {
     get_report_text: {
         parameters: {
             query?: {
-                /** @description of the report; without: the current one */
+                /** @description revision of the report; default: the current one */
                 revision?: number | null;
             };
             header?: never;
@@ -9450,9 +9465,9 @@ export interface operations {
             /** @description The file */
             200: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9460,21 +9475,21 @@ export interface operations {
                     "text/plain": string;
                 };
             };
-            /** @description You have it already. */
+            /** @description Not modified: the version that you have is still the current one. */
             304: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9482,10 +9497,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9493,10 +9508,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9507,7 +9522,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9515,12 +9530,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9528,12 +9543,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9541,10 +9556,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9569,7 +9584,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9577,10 +9592,10 @@ export interface operations {
                     "application/json": components["schemas"]["Revisions"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9588,10 +9603,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9599,10 +9614,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9613,7 +9628,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9621,12 +9636,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9634,12 +9649,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9647,10 +9662,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9663,11 +9678,11 @@ export interface operations {
     get_samples: {
         parameters: {
             query?: {
-                /** @description the most columns */
+                /** @description maximum number of columns */
                 columns?: number;
                 /** @description the first column */
                 first?: number;
-                /** @description samples of a column: 1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576 */
+                /** @description number of samples in a column: 1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576 */
                 step?: number;
             };
             header?: never;
@@ -9682,11 +9697,11 @@ export interface operations {
             /** @description Of each lead one after the other, of each column: the sample if `step` is 1, else the lowest and the highest one of its samples; float32, little-endian, in the signal's units. NaN: there is none. */
             200: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description How many columns of each lead there are. */
+                    /** @description Number of columns of each lead. */
                     "X-Columns"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9694,21 +9709,21 @@ export interface operations {
                     "application/octet-stream": string;
                 };
             };
-            /** @description You have it already. */
+            /** @description Not modified: the version that you have is still the current one. */
             304: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9716,10 +9731,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9727,10 +9742,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9741,7 +9756,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9749,12 +9764,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9762,12 +9777,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9775,10 +9790,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9791,7 +9806,7 @@ export interface operations {
     get_voxels: {
         parameters: {
             query?: {
-                /** @description 0: as it is; n: each voxel stands for a block of 2^n along each axis */
+                /** @description 0: full resolution; n: each voxel stands for a block of 2^n voxels along each axis */
                 level?: number;
             };
             header?: never;
@@ -9806,9 +9821,9 @@ export interface operations {
             /** @description The file */
             200: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9816,12 +9831,12 @@ export interface operations {
                     "application/vnd.unknown.nifti-1": string;
                 };
             };
-            /** @description The range that was asked for */
+            /** @description The requested range */
             206: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9829,21 +9844,21 @@ export interface operations {
                     "application/vnd.unknown.nifti-1": string;
                 };
             };
-            /** @description You have it already. */
+            /** @description Not modified: the version that you have is still the current one. */
             304: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9851,10 +9866,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9862,10 +9877,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9876,7 +9891,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9884,12 +9899,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9897,12 +9912,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9910,10 +9925,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9926,7 +9941,7 @@ export interface operations {
     get_compressed_voxels: {
         parameters: {
             query?: {
-                /** @description 0: as it is; n: each voxel stands for a block of 2^n along each axis */
+                /** @description 0: full resolution; n: each voxel stands for a block of 2^n voxels along each axis */
                 level?: number;
             };
             header?: never;
@@ -9941,9 +9956,9 @@ export interface operations {
             /** @description The file */
             200: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9951,21 +9966,21 @@ export interface operations {
                     "application/gzip": string;
                 };
             };
-            /** @description You have it already. */
+            /** @description Not modified: the version that you have is still the current one. */
             304: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9973,10 +9988,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9984,10 +9999,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9998,7 +10013,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10006,12 +10021,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10019,12 +10034,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10032,10 +10047,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10056,7 +10071,7 @@ export interface operations {
                 /** @description arrived at this time or later */
                 since?: string | null;
                 state?: ("waiting" | "analysing" | "done" | "failed" | "erased" | "purged")[];
-                /** @description pseudonyms; several may be given */
+                /** @description pseudonyms of subjects; may be repeated */
                 subject?: string[];
                 /** @description beginning of the id or of the subject's pseudonym */
                 text?: string | null;
@@ -10073,7 +10088,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10081,10 +10096,10 @@ export interface operations {
                     "application/json": components["schemas"]["ScanCount"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10092,10 +10107,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10106,7 +10121,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10114,12 +10129,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10127,12 +10142,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10140,10 +10155,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10157,7 +10172,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any text without spaces, new for each creation, such as a UUID. Sent again with it, a request creates nothing twice. */
+                /** @description Makes the request safe to repeat: a text without spaces, such as a UUID, that you use for no other request. A repetition with the same key has no further effect. */
                 "idempotency-key"?: string | null;
             };
             path?: never;
@@ -10172,7 +10187,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10180,10 +10195,10 @@ export interface operations {
                     "application/json": components["schemas"]["Outcomes"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10191,10 +10206,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10205,7 +10220,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10213,12 +10228,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10226,12 +10241,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10239,10 +10254,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10256,7 +10271,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any text without spaces, new for each creation, such as a UUID. Sent again with it, a request creates nothing twice. */
+                /** @description Makes the request safe to repeat: a text without spaces, such as a UUID, that you use for no other request. A repetition with the same key has no further effect. */
                 "idempotency-key"?: string | null;
             };
             path?: never;
@@ -10271,7 +10286,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10279,10 +10294,10 @@ export interface operations {
                     "application/json": components["schemas"]["Outcomes"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10290,10 +10305,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10304,7 +10319,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10312,12 +10327,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10325,12 +10340,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10338,10 +10353,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10355,7 +10370,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any text without spaces, new for each creation, such as a UUID. Sent again with it, a request creates nothing twice. */
+                /** @description Makes the request safe to repeat: a text without spaces, such as a UUID, that you use for no other request. A repetition with the same key has no further effect. */
                 "idempotency-key"?: string | null;
             };
             path?: never;
@@ -10370,7 +10385,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10378,10 +10393,10 @@ export interface operations {
                     "application/json": components["schemas"]["Outcomes"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10389,10 +10404,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10403,7 +10418,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10411,12 +10426,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10424,12 +10439,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10437,10 +10452,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10454,7 +10469,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any text without spaces, new for each creation, such as a UUID. Sent again with it, a request creates nothing twice. */
+                /** @description Makes the request safe to repeat: a text without spaces, such as a UUID, that you use for no other request. A repetition with the same key has no further effect. */
                 "idempotency-key"?: string | null;
             };
             path?: never;
@@ -10469,7 +10484,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10477,10 +10492,10 @@ export interface operations {
                     "application/json": components["schemas"]["Outcomes"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10488,10 +10503,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10502,7 +10517,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10510,12 +10525,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10523,12 +10538,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10536,10 +10551,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10561,7 +10576,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10569,10 +10584,10 @@ export interface operations {
                     "application/json": components["schemas"]["ShownSession"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10580,10 +10595,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10591,12 +10606,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10604,12 +10619,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10617,10 +10632,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10646,7 +10661,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10657,7 +10672,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10665,12 +10680,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10678,12 +10693,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10691,10 +10706,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10716,16 +10731,16 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10733,10 +10748,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10744,12 +10759,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10757,12 +10772,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10770,10 +10785,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10799,7 +10814,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10810,7 +10825,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10818,12 +10833,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10831,12 +10846,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10844,10 +10859,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10873,16 +10888,16 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10890,10 +10905,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10904,7 +10919,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10912,12 +10927,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10925,12 +10940,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10938,10 +10953,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10963,7 +10978,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10971,10 +10986,10 @@ export interface operations {
                     "application/json": components["schemas"]["System"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10982,10 +10997,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10993,12 +11008,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11006,12 +11021,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11019,10 +11034,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11035,7 +11050,7 @@ export interface operations {
     list_tokens: {
         parameters: {
             query?: {
-                /** @description whose tokens; only administrators may name another user */
+                /** @description the user that the token belongs to; only administrators may name another user than themselves */
                 user?: string | null;
             };
             header?: never;
@@ -11047,7 +11062,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11055,10 +11070,10 @@ export interface operations {
                     "application/json": components["schemas"]["TokenList"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11066,10 +11081,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11080,7 +11095,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11088,12 +11103,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11101,12 +11116,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11114,10 +11129,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11130,11 +11145,11 @@ export interface operations {
     make_token: {
         parameters: {
             query?: {
-                /** @description whose tokens; only administrators may name another user */
+                /** @description the user that the token belongs to; only administrators may name another user than themselves */
                 user?: string | null;
             };
             header?: {
-                /** @description Any text without spaces, new for each creation, such as a UUID. Sent again with it, a request creates nothing twice. */
+                /** @description Makes the request safe to repeat: a text without spaces, such as a UUID, that you use for no other request. A repetition with the same key has no further effect. */
                 "idempotency-key"?: string | null;
             };
             path?: never;
@@ -11149,7 +11164,7 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11157,10 +11172,10 @@ export interface operations {
                     "application/json": components["schemas"]["MadeToken"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11168,10 +11183,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11182,7 +11197,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11190,12 +11205,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11203,12 +11218,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11216,10 +11231,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11243,16 +11258,16 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11260,10 +11275,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11271,10 +11286,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11285,7 +11300,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11293,12 +11308,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11306,12 +11321,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11319,10 +11334,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11348,7 +11363,7 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11356,10 +11371,10 @@ export interface operations {
                     "application/json": components["schemas"]["UploadState"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11367,10 +11382,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11381,7 +11396,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11389,12 +11404,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11402,12 +11417,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11415,10 +11430,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11442,7 +11457,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11450,10 +11465,10 @@ export interface operations {
                     "application/json": components["schemas"]["UploadState"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11461,10 +11476,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11472,10 +11487,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11486,7 +11501,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11494,12 +11509,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11507,12 +11522,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11520,10 +11535,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11547,16 +11562,16 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11564,10 +11579,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11575,10 +11590,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11589,7 +11604,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11597,12 +11612,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11610,12 +11625,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11623,10 +11638,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11647,21 +11662,21 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description How much has come */
+            /** @description Number of bytes that have arrived */
             200: {
                 headers: {
-                    /** @description How many bytes have come. */
+                    /** @description Number of bytes that have arrived. */
                     "Upload-Offset"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11669,10 +11684,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11680,10 +11695,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11694,7 +11709,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11702,12 +11717,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11715,12 +11730,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11728,10 +11743,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11745,7 +11760,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description where these bytes begin */
+                /** @description position of the first of these bytes in the upload */
                 "upload-offset": number;
             };
             path: {
@@ -11762,16 +11777,16 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11779,10 +11794,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11790,10 +11805,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11804,7 +11819,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11812,12 +11827,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11825,12 +11840,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11838,10 +11853,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11865,7 +11880,7 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11873,10 +11888,10 @@ export interface operations {
                     "application/json": components["schemas"]["FinishedUpload"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11884,10 +11899,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11895,10 +11910,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11909,7 +11924,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11917,12 +11932,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11930,12 +11945,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11943,10 +11958,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11971,7 +11986,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11979,10 +11994,10 @@ export interface operations {
                     "application/json": components["schemas"]["UserPage"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11990,10 +12005,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12004,7 +12019,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12012,12 +12027,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12025,12 +12040,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12038,10 +12053,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12055,7 +12070,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any text without spaces, new for each creation, such as a UUID. Sent again with it, a request creates nothing twice. */
+                /** @description Makes the request safe to repeat: a text without spaces, such as a UUID, that you use for no other request. A repetition with the same key has no further effect. */
                 "idempotency-key"?: string | null;
             };
             path?: never;
@@ -12070,11 +12085,11 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Path of what was made. */
+                    /** @description Path of the new item. */
                     Location?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12082,10 +12097,10 @@ export interface operations {
                     "application/json": components["schemas"]["ShownUser"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12093,10 +12108,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12107,7 +12122,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12115,12 +12130,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12128,12 +12143,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12141,10 +12156,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12168,9 +12183,9 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12178,10 +12193,10 @@ export interface operations {
                     "application/json": components["schemas"]["ShownUser"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12189,10 +12204,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12200,10 +12215,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12214,7 +12229,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12222,12 +12237,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12235,12 +12250,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12248,10 +12263,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12265,7 +12280,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version to change; *: any */
+                /** @description ETag of the version that you want to change; `*`: any version */
                 "if-match"?: string | null;
             };
             path: {
@@ -12278,16 +12293,16 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12295,10 +12310,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12306,10 +12321,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12320,7 +12335,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12328,12 +12343,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12341,12 +12356,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12354,10 +12369,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12371,7 +12386,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version to change; *: any */
+                /** @description ETag of the version that you want to change; `*`: any version */
                 "if-match"?: string | null;
             };
             path: {
@@ -12388,9 +12403,9 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Names this version. */
+                    /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12398,10 +12413,10 @@ export interface operations {
                     "application/json": components["schemas"]["ShownUser"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12409,10 +12424,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12420,10 +12435,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12434,7 +12449,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12442,12 +12457,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12455,12 +12470,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12468,10 +12483,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12527,9 +12542,9 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Path of what was made. */
+                    /** @description Path of the new item. */
                     Location?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12537,10 +12552,10 @@ export interface operations {
                     "application/json": components["schemas"]["StoredEcg"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12548,10 +12563,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12562,7 +12577,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12570,12 +12585,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12583,12 +12598,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12596,10 +12611,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12614,7 +12629,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of an ECG of yours */
+                /** @description id of one of your ECGs */
                 ecg_id: string;
             };
             cookie?: never;
@@ -12624,7 +12639,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12632,10 +12647,10 @@ export interface operations {
                     "application/json": components["schemas"]["EcgData"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12643,10 +12658,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12654,10 +12669,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12668,7 +12683,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12676,12 +12691,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12689,12 +12704,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12702,10 +12717,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12723,7 +12738,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description id of an ECG of yours */
+                /** @description id of one of your ECGs */
                 ecg_id: string;
             };
             cookie?: never;
@@ -12733,7 +12748,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12741,10 +12756,10 @@ export interface operations {
                     "application/json": components["schemas"]["Insights"];
                 };
             };
-            /** @description It is not analysed yet; see Retry-After. */
+            /** @description The ECG is not analysed yet: ask again after `Retry-After`. */
             202: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12752,10 +12767,10 @@ export interface operations {
                     "application/json": components["schemas"]["EcgData"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12763,10 +12778,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12774,10 +12789,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12785,10 +12800,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Its analysis failed; `detail` has the cause. */
+            /** @description The analysis failed; `detail` gives the cause. */
             409: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12799,7 +12814,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12807,12 +12822,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12820,12 +12835,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12833,10 +12848,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12864,7 +12879,7 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -12875,7 +12890,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -12886,7 +12901,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -12915,7 +12930,7 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -12926,7 +12941,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -12937,7 +12952,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -12966,7 +12981,7 @@ export interface operations {
                     "text/plain": string;
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -12977,7 +12992,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -12988,7 +13003,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -13015,7 +13030,7 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13023,10 +13038,10 @@ export interface operations {
                     "application/json": components["schemas"]["Registered"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13034,10 +13049,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13048,7 +13063,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13056,12 +13071,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13069,12 +13084,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13082,10 +13097,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13111,7 +13126,7 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13119,10 +13134,10 @@ export interface operations {
                     "application/json": components["schemas"]["Registered"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13130,10 +13145,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13144,7 +13159,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13152,12 +13167,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13165,12 +13180,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13178,10 +13193,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13237,9 +13252,9 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Path of what was made. */
+                    /** @description Path of the new item. */
                     Location?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13247,10 +13262,10 @@ export interface operations {
                     "application/json": components["schemas"]["StoredEcg"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13258,10 +13273,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13272,7 +13287,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13280,12 +13295,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13293,12 +13308,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13306,10 +13321,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13324,7 +13339,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description id of an ECG of yours */
+                /** @description id of one of your ECGs */
                 ecg_id: string;
             };
             cookie?: never;
@@ -13334,7 +13349,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13342,10 +13357,10 @@ export interface operations {
                     "application/json": components["schemas"]["EcgData"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13353,10 +13368,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13364,10 +13379,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13378,7 +13393,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13386,12 +13401,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13399,12 +13414,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13412,10 +13427,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13433,7 +13448,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description id of an ECG of yours */
+                /** @description id of one of your ECGs */
                 ecg_id: string;
             };
             cookie?: never;
@@ -13443,7 +13458,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13451,10 +13466,10 @@ export interface operations {
                     "application/json": components["schemas"]["Insights"];
                 };
             };
-            /** @description It is not analysed yet; see Retry-After. */
+            /** @description The ECG is not analysed yet: ask again after `Retry-After`. */
             202: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13462,10 +13477,10 @@ export interface operations {
                     "application/json": components["schemas"]["EcgData"];
                 };
             };
-            /** @description Nobody is signed in: sign in, or send a token. */
+            /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13473,10 +13488,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user may not do this. */
+            /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13484,10 +13499,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description There is no such thing, or it is another tenant's. */
+            /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13495,10 +13510,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Its analysis failed; `detail` has the cause. */
+            /** @description The analysis failed; `detail` gives the cause. */
             409: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13509,7 +13524,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13517,12 +13532,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            /** @description This user or address has too many requests under way: try again after `Retry-After`. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13530,12 +13545,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            /** @description The database cannot be reached, or Fr accepts no more scans at the moment: try again after `Retry-After`. */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13543,10 +13558,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description A problem */
+            /** @description Error */
             default: {
                 headers: {
-                    /** @description Number of the event in the audit trail. */
+                    /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };

@@ -57,6 +57,10 @@ export function SignInForm({ onSignedIn, user: before = "" }: Props) {
         {(props) => (
           <input
             {...props}
+            // Whose name is known has only the password to type: a dialog begins with this field.
+            ref={(field) => {
+              if (before) field?.setAttribute("autofocus", "");
+            }}
             name="password"
             type="password"
             autoComplete="current-password"

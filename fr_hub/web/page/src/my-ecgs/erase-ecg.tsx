@@ -1,7 +1,4 @@
-import { Button } from "../parts/button";
-import { Dialog } from "../parts/dialog";
-import { Note } from "../parts/note";
-import { Problem } from "../parts/problem";
+import { ConfirmRemoval } from "../parts/confirm-removal";
 import { useErase } from "./queries";
 
 interface Props {
@@ -14,28 +11,17 @@ interface Props {
 export function EraseEcg({ id, onClose, onErased }: Props) {
   const erase = useErase(id);
   return (
-    <Dialog
-      open
+    <ConfirmRemoval
       title="Erase this ECG?"
+      keep="Keep the ECG"
+      remove="Erase the ECG"
+      busy={erase.isPending}
+      problem={erase.error}
       onClose={onClose}
-      footer={
-        <>
-          <Button onClick={onClose}>Keep the ECG</Button>
-          <Button
-            kind="danger"
-            busy={erase.isPending}
-            onClick={() => erase.mutate(undefined, { onSuccess: onErased })}
-          >
-            Erase the ECG
-          </Button>
-        </>
-      }
+      onRemove={() => erase.mutate(undefined, { onSuccess: onErased })}
     >
-      <Note tone="warn" role="note">
-        This erases the recording and its report, for good. The same recording is refused if you
-        send it again.
-      </Note>
-      {erase.isError && <Problem problem={erase.error} />}
-    </Dialog>
+      This erases the recording and its report, for good. The same recording is refused if you send
+      it again.
+    </ConfirmRemoval>
   );
 }

@@ -1,11 +1,8 @@
 import { useNavigate } from "react-router";
 
-import { Button } from "../parts/button";
-import { Dialog } from "../parts/dialog";
+import { ConfirmRemoval } from "../parts/confirm-removal";
 import { Loading } from "../parts/empty";
 import { countText } from "../parts/formats";
-import { Note } from "../parts/note";
-import { Problem } from "../parts/problem";
 import { type Patient, useDeletePatient, useDeletion } from "./queries";
 
 /** Says what would be deleted with the patient, and deletes it. */
@@ -16,37 +13,24 @@ export function DeletePatient({ patient, onClose }: { patient: Patient; onClose:
   const number = would.data?.scans;
 
   return (
-    <Dialog
-      open
+    <ConfirmRemoval
       title={`Delete ${patient.name}?`}
+      keep="Keep the patient"
+      remove={number ? `Delete the patient and erase ${countText(number, "scan")}` : "Delete"}
+      ready={number !== undefined}
+      busy={remove.isPending}
+      problem={remove.error ?? would.error}
       onClose={onClose}
-      footer={
-        <>
-          <Button onClick={onClose}>Keep the patient</Button>
-          <Button
-            kind="danger"
-            busy={remove.isPending}
-            disabled={number === undefined}
-            onClick={() => {
-              if (number !== undefined) {
-                remove.mutate(number, { onSuccess: () => void navigate("/patients") });
-              }
-            }}
-          >
-            {number ? `Delete the patient and erase ${countText(number, "scan")}` : "Delete"}
-          </Button>
-        </>
-      }
+      onRemove={() => {
+        if (number !== undefined) {
+          remove.mutate(number, { onSuccess: () => void navigate("/patients") });
+        }
+      }}
     >
       {would.isPending && <Loading />}
-      {would.isError && <Problem problem={would.error} />}
-      {would.data && (
-        <Note tone="warn">
-          This deletes the patient with {countText(would.data.measurements, "measurement")}, and
-          erases {countText(would.data.scans, "scan")} with all reports, for good.
-        </Note>
-      )}
-      {remove.isError && <Problem problem={remove.error} />}
-    </Dialog>
+      {would.data &&
+        `This deletes the patient with ${countText(would.data.measurements, "measurement")}, and ` +
+          `erases ${countText(would.data.scans, "scan")} with all reports, for good.`}
+    </ConfirmRemoval>
   );
 }

@@ -2,7 +2,7 @@ import { type ReactNode, useState } from "react";
 import { Link } from "react-router";
 
 import { Button } from "../parts/button";
-import { Dialog } from "../parts/dialog";
+import { ConfirmRemoval } from "../parts/confirm-removal";
 import { Empty, Loading } from "../parts/empty";
 import { Field } from "../parts/field";
 import { Icon } from "../parts/icon";
@@ -104,28 +104,17 @@ function columnsOf(
 function Remove({ measurement, onClose }: { measurement: Measurement; onClose: () => void }) {
   const remove = useDeleteMeasurement();
   return (
-    <Dialog
-      open
+    <ConfirmRemoval
       title="Delete this measurement?"
+      keep="Keep it"
+      remove="Delete"
+      busy={remove.isPending}
+      problem={remove.error}
       onClose={onClose}
-      footer={
-        <>
-          <Button onClick={onClose}>Keep it</Button>
-          <Button
-            kind="danger"
-            busy={remove.isPending}
-            onClick={() => remove.mutate(measurement.id, { onSuccess: onClose })}
-          >
-            Delete
-          </Button>
-        </>
-      }
+      onRemove={() => remove.mutate(measurement.id, { onSuccess: onClose })}
     >
-      <p>
-        {whatOf(measurement)}: {valueOf(measurement)}, taken <Time at={measurement.taken_at} />. It
-        cannot be restored.
-      </p>
-      {remove.isError && <Problem problem={remove.error} />}
-    </Dialog>
+      {whatOf(measurement)}: {valueOf(measurement)}, taken <Time at={measurement.taken_at} />. It
+      cannot be restored.
+    </ConfirmRemoval>
   );
 }

@@ -5,7 +5,7 @@ import { api, call } from "../api/client";
 import type { Outcomes, Priority } from "../api/types";
 import { Allowed } from "../app/session";
 import { Button } from "../parts/button";
-import { Dialog } from "../parts/dialog";
+import { ConfirmRemoval } from "../parts/confirm-removal";
 import { Note } from "../parts/note";
 import { Problem } from "../parts/problem";
 import { BulkDialog } from "../work-list/bulk-dialog";
@@ -104,13 +104,20 @@ function OperatorActions({ scan }: { scan: Scan }) {
           onChanged={() => void refresh()}
         />
       )}
-      <EraseDialog
-        scan={scan}
-        open={isErasing}
-        busy={change.isPending}
-        onClose={() => setErasing(false)}
-        onErase={() => change.mutate("erase")}
-      />
+      {isErasing && (
+        <ConfirmRemoval
+          title="Erase this scan?"
+          keep="Keep the scan"
+          remove="Erase for good"
+          busy={change.isPending}
+          onClose={() => setErasing(false)}
+          onRemove={() => change.mutate("erase")}
+        >
+          This erases the image, all revisions of the report and the pictures of scan{" "}
+          <code className="wrap-anywhere">{scan.key}</code>, for good. Reports that were delivered
+          or downloaded are not erased. The same image is refused if it is sent again.
+        </ConfirmRemoval>
+      )}
       {change.error && <Problem problem={change.error} />}
       {change.data && change.variables && (
         <OutcomeNote outcomes={change.data} action={change.variables} />
@@ -124,39 +131,4 @@ function OutcomeNote({ outcomes, action }: { outcomes: Outcomes; action: Action 
   if (!outcome) return null;
   if (outcome.outcome === "done") return <Note tone="good">{DONE[action]}</Note>;
   return <Note tone="warn">Nothing was changed: {outcome.reason ?? outcome.outcome}.</Note>;
-}
-
-interface EraseProps {
-  scan: Scan;
-  open: boolean;
-  busy: boolean;
-  onClose(): void;
-  onErase(): void;
-}
-
-function EraseDialog({ scan, open, busy, onClose, onErase }: EraseProps) {
-  return (
-    <Dialog
-      open={open}
-      title="Erase this scan?"
-      onClose={onClose}
-      footer={
-        <>
-          <Button onClick={onClose}>Keep it</Button>
-          <Button kind="danger" busy={busy} onClick={onErase}>
-            Erase for good
-          </Button>
-        </>
-      }
-    >
-      <p>
-        The image, all revisions of the report and the pictures of scan{" "}
-        <code className="wrap-anywhere">{scan.key}</code> are deleted. This cannot be undone.
-      </p>
-      <p>
-        Reports that were delivered or downloaded are not deleted. The same image is refused if it
-        is sent again.
-      </p>
-    </Dialog>
-  );
 }

@@ -2,6 +2,7 @@ import { useState } from "react";
 
 import { useSession } from "../app/session-context";
 import { Button } from "../parts/button";
+import { ConfirmRemoval } from "../parts/confirm-removal";
 import { Dialog } from "../parts/dialog";
 import { Loading } from "../parts/empty";
 import { Page } from "../parts/page";
@@ -94,28 +95,16 @@ export function Component() {
 function DeleteUser({ user, onClose }: { user: User; onClose: () => void }) {
   const remove = useDeleteUser();
   return (
-    <Dialog
-      open
+    <ConfirmRemoval
       title={`Delete ${user.name}?`}
+      keep="Keep the user"
+      remove="Delete"
+      busy={remove.isPending}
+      problem={remove.error}
       onClose={onClose}
-      footer={
-        <>
-          <Button onClick={onClose}>Keep the user</Button>
-          <Button
-            kind="danger"
-            busy={remove.isPending}
-            onClick={() => remove.mutate(user.name, { onSuccess: onClose })}
-          >
-            Delete
-          </Button>
-        </>
-      }
+      onRemove={() => remove.mutate(user.name, { onSuccess: onClose })}
     >
-      <p>
-        Their sessions and tokens end at once. What they did stays in the audit trail under this
-        name.
-      </p>
-      {remove.isError && <Problem problem={remove.error} />}
-    </Dialog>
+      Their sessions and tokens end at once. What they did stays in the audit trail under this name.
+    </ConfirmRemoval>
   );
 }
