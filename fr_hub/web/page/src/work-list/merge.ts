@@ -40,3 +40,23 @@ export function rowsOf(pages: ScanPage[]): ScanSummary[] {
     page.items.filter(({ key }) => !seen.has(key) && seen.add(key) !== undefined),
   );
 }
+
+/** The scans of all pages of a list that grows, each once. Pages that were there the last time are
+ * not gone through again: a list of 100,000 scans gets 200 pages, one after the other. */
+export class Rows {
+  #pages: ScanPage[] = [];
+  #keys = new Set<string>();
+  #rows: ScanSummary[] = [];
+
+  of(pages: ScanPage[]): ScanSummary[] {
+    const known = this.#pages;
+    const isLonger = known.length <= pages.length && known.every((page, n) => page === pages[n]);
+    if (!isLonger) this.#keys.clear();
+    const fresh = (isLonger ? pages.slice(known.length) : pages).flatMap((page) =>
+      page.items.filter(({ key }) => !this.#keys.has(key) && this.#keys.add(key) !== undefined),
+    );
+    this.#rows = isLonger ? this.#rows.concat(fresh) : fresh;
+    this.#pages = pages;
+    return this.#rows;
+  }
+}

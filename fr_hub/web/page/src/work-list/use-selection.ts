@@ -38,7 +38,10 @@ export function useSelection(rows: ScanSummary[]): Selection {
 
   // What is no longer in the list is not selected either: nobody could see it.
   const keys = useMemo(
-    () => new Set(rows.filter(({ key }) => chosen.has(key)).map(({ key }) => key)),
+    () =>
+      chosen.size === 0
+        ? chosen
+        : new Set(rows.filter(({ key }) => chosen.has(key)).map(({ key }) => key)),
     [rows, chosen],
   );
   return {
