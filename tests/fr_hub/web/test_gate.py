@@ -86,7 +86,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gate, "BODY_S", 0.1)
-    head = f"POST {SESSION} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = f"POST {SESSION} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     with create_connection(("127.0.0.1", port), timeout=60) as client:
         client.sendall(f"{head}Content-Length: 9\r\n\r\n{{".encode())
         assert client.recv(1024).startswith(b"HTTP/1.1 408 ")
@@ -94,7 +94,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(
 
 def test_strangers_who_send_slowly_keep_nobody_out(port: int, context: WebContext) -> None:
     add(context)
-    head = f"POST {SESSION} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = f"POST {SESSION} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     with contextlib.ExitStack() as stack:
         for n in range(80):
             source = (f"127.0.0.{2 + n % 40}", 0)

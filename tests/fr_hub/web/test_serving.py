@@ -159,7 +159,7 @@ def test_only_tls_of_today_is_spoken(served: int) -> None:
     for ciphers in ("ECDHE+AES+SHA256:!AESGCM:@SECLEVEL=0", "AES128-GCM-SHA256", "AES256-SHA"):
         assert shaken(served, at_most(older, ciphers)) is None, ciphers
     with socket.create_connection(("127.0.0.1", served), 10) as plain:
-        plain.sendall(b"GET /health/ping HTTP/1.1\r\nHost: x\r\n\r\n")
+        plain.sendall(b"GET /health/ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"200" not in plain.recv(1000)
     answer = httpx2.get(f"https://127.0.0.1:{served}/health/ping", verify=False)
     assert answer.headers["strict-transport-security"].startswith("max-age=")

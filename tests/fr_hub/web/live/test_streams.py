@@ -34,7 +34,7 @@ def deaf(port: int, headers: dict[str, str]) -> Iterator[socket.socket]:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", port))
         lines = [f"{name}: {value}" for name, value in headers.items()]
-        request = "\r\n".join(["GET /api/v1/events HTTP/1.1", "Host: x", *lines, "", ""])
+        request = "\r\n".join(["GET /api/v1/events HTTP/1.1", "Host: localhost", *lines, "", ""])
         client.sendall(request.encode())
         yield client
 

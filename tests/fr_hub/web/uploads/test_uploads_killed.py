@@ -128,7 +128,7 @@ def test_a_slow_client_keeps_nobody_waiting_and_what_it_sent_is_kept(
         with contextlib.ExitStack() as stack:
             for _ in range(50):  # more than the server has threads
                 drip = stack.enter_context(socket.create_connection(("127.0.0.1", web.port)))
-                head = f"PATCH {url} HTTP/1.1\r\nHost: x\r\nUpload-Offset: 0\r\n"
+                head = f"PATCH {url} HTTP/1.1\r\nHost: localhost\r\nUpload-Offset: 0\r\n"
                 head += f"Authorization: {slow.headers['Authorization']}\r\n"
                 drip.sendall(f"{head}Content-Length: 1000\r\n\r\n".encode() + b"1234567")
             assert uploaded(fast, data)["outcome"] == "stored"
