@@ -4,6 +4,7 @@ The table below is the only list of them; the make targets call ``fr``. Each run
 its own in the place of this one (``exec``), so that ``fr`` imports none of them.
 """
 
+import difflib
 import os
 import re
 import sys
@@ -170,8 +171,10 @@ def plan(name: str, given: Sequence[str]) -> tuple[list[str], dict[str, str]]:
                 f"{secret}: the command line is visible to all users of this machine; set it in "
                 f"the environment or .env, or name its file in {secret}_FILE"
             )
-        if setting not in (*command.positional, *_known_settings()):
-            raise _UsageError(f"{setting}: there is no such setting; `fr {name} --help` lists them")
+        if setting not in (known := (*command.positional, *_known_settings())):
+            near = difflib.get_close_matches(setting.upper(), known, n=1)
+            meant = f": did you mean {near[0]}?" if near else f"; `fr {name} --help` lists them"
+            raise _UsageError(f"{setting}: there is no such setting{meant}")
         variables[setting] = value
     positional = [variables.pop(n) for n in command.positional if variables.get(n)]
     return ["-m", command.module, *command.arguments, *options, *positional], variables

@@ -35,6 +35,7 @@ from common.settings.commands import (
     VerifySettings,
 )
 from common.settings.hub import HubSettings
+from common.settings.launch import LaunchSettings
 from common.settings.pacs import PacsSettings
 from common.settings.users import UsersSettings
 from common.settings.web import WebSettings
@@ -84,7 +85,8 @@ _NOT_FIXED = {"brain_processes": "one per core"}
 
 def settings() -> Iterator[tuple[str, str, str, str]]:
     """Yield name, readers, default and description of each setting."""
-    kinds: list[type[Settings]] = [*(kind for _, kind in _UNITS), *_COMMANDS.values()]
+    units_kinds = (kind for _, kind in _UNITS)
+    kinds: list[type[Settings]] = [*units_kinds, LaunchSettings, *_COMMANDS.values()]
     fields = {name: field for kind in kinds for name, field in kind.model_fields.items()}
     for name, field in fields.items():
         if name in _INTERNAL:
@@ -94,7 +96,7 @@ def settings() -> Iterator[tuple[str, str, str, str]]:
             units += [word for word, kind in _COMMANDS.items() if name in kind.model_fields]
         variable = field.validation_alias if isinstance(field.validation_alias, str) else name
         default = _NOT_FIXED.get(name) or _as_text(field.default)
-        yield variable.upper(), ", ".join(units), default, field.description or ""
+        yield variable.upper(), ", ".join(units) or "all", default, field.description or ""
 
 
 def as_env() -> str:
