@@ -34,7 +34,7 @@ class Sifted:
         self.originals |= {id(one): original for one in copies}
 
 
-def sift(slices: Sequence[Slice], digests: Digests | None) -> Sifted:
+def sift(slices: Sequence[Slice], digests: Digests | None, *, whenever: bool = False) -> Sifted:
     """Find the copies among slices of one contrast.
 
     Slices of one place, instance number and time are copies if their pixels are equal, whatever
@@ -43,10 +43,12 @@ def sift(slices: Sequence[Slice], digests: Digests | None) -> Sifted:
     Args:
         slices: with a geometry.
         digests: compares pixels; without it, equal SOPInstanceUIDs mean equal pixels.
+        whenever: slices of one place are copies if their pixels are equal, whatever their number
+            and time: an archive may have given them new ones.
     """
     groups: dict[_Signature, list[Slice]] = {}
     for plane in slices:
-        groups.setdefault(_signature(plane), []).append(plane)
+        groups.setdefault(_place(plane) if whenever else _signature(plane), []).append(plane)
     sifted = Sifted([])
     doubled = [group for group in groups.values() if len(group) > 1]
     content = _contents(doubled, digests)
@@ -76,10 +78,42 @@ def sift(slices: Sequence[Slice], digests: Digests | None) -> Sifted:
     return sifted
 
 
-def _signature(plane: Slice) -> _Signature:
+def originals_of(
+    slices: Sequence[Slice], others: Sequence[Slice], digests: Digests | None
+) -> dict[int, Slice] | None:
+    """What slices are copies of, by their identity; None if one of them is no copy.
+
+    Args:
+        slices: perhaps copies, whatever their number, time and contrast.
+        others: perhaps the originals.
+        digests: compares pixels, as for ``sift``.
+    """
+    places = {_place(plane) for plane in slices}
+    at: dict[_Signature, list[Slice]] = {}
+    for plane in others:
+        if _place(plane) in places and not plane.damage:
+            at.setdefault(_place(plane), []).append(plane)
+    if len(at) < len(places):
+        return None
+    content = _contents([[*slices], *at.values()], digests)
+    found: dict[int, Slice] = {}
+    for plane in slices:
+        own = content.get(id(plane))
+        same = (one for one in at[_place(plane)] if content[id(one)] == own)
+        original = None if own is None else next(same, None)
+        if original is None:
+            return None
+        found[id(plane)] = original
+    return found
+
+
+def _place(plane: Slice) -> _Signature:
     place = plane.geometry
-    at = () if place is None else tuple(round(mm, 3) for mm in place.position)
-    return at, plane.instance, plane.frame, plane.acquired_at, plane.volume_keys
+    return () if place is None else tuple(round(mm, 3) for mm in place.position)
+
+
+def _signature(plane: Slice) -> _Signature:
+    return _place(plane), plane.instance, plane.frame, plane.acquired_at, plane.volume_keys
 
 
 def _contents(groups: Sequence[list[Slice]], digests: Digests | None) -> dict[int, object]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from common.errors import SourceError
 from common.formats.dicom.completeness import missing_of, problems_of
-from common.formats.dicom.copies import Digests, sift
+from common.formats.dicom.copies import Digests, originals_of, sift
 from common.formats.dicom.geometry import sort_by_position, split_strays
 from common.formats.dicom.grids import by_grid, names_of
 from common.formats.dicom.left_out import LeftOut, SlicesRefused
@@ -161,6 +161,11 @@ class _Series:
                     yield from _left_out("stray", volume.planes)
                 else:
                     places = _places_of(volume, fullest)
+                    if len(volume.planes) + len(volume.damaged) < places and (
+                        copies := self._copies_in(volume, volumes)
+                    ):
+                        yield from _left_out("copy", volume.planes, copies)
+                        continue
                     yield from self._stacked(volume, places, missing=missing, diffusion=diffusion)
         yield from self._outcomes
 
@@ -191,7 +196,7 @@ class _Series:
         for bad in damaged:
             self._outcomes.append((bad.label, SourceError(f"it is {bad.damage}")))
         try:
-            volumes = by_time(part.slices)
+            volumes = self._by_time(part.slices)
         except SourceError as error:
             self._refuse(str(error), part.slices, part.details)
             return
@@ -209,9 +214,32 @@ class _Series:
             self._outcomes += _left_out("stray", strays)
             self._volumes[-1].append(_Volume(planes, details, lost, problems))
 
+    def _by_time(self, slices: list[Slice]) -> list[Part]:
+        """The volumes of one contrast. Where nothing tells slices of one place apart, copies with
+        numbers or times of their own may be among them."""
+        try:
+            return by_time(slices)
+        except SourceError:
+            sifted = sift(slices, self._digests, whenever=True)
+            if not sifted.copies:
+                raise
+            volumes = by_time([*sifted.kept, *chain.from_iterable(sifted.others)])
+            self._outcomes += _left_out("copy", sifted.copies, sifted.originals)
+            self._copies += len(sifted.copies)
+            return volumes
+
     def _refuse(self, reason: str, slices: Sequence[Slice], details: tuple[str, ...]) -> None:
         label = _label(self._first, len(slices), *details)
         self._outcomes.append((label, SlicesRefused(reason, self._first.label, slices)))
+
+    def _copies_in(
+        self, volume: _Volume, volumes: Sequence[_Volume]
+    ) -> Mapping[int, Slice] | None:
+        """What the slices of an incomplete volume are copies of, if all of them are: then nothing
+        is lost with it."""
+        fuller = (other for other in volumes if len(other.planes) > len(volume.planes))
+        others = [plane for other in fuller for plane in other.planes]
+        return originals_of(volume.planes, others, self._digests)
 
     def _stacked(
         self, volume: _Volume, places: int, *, missing: bool, diffusion: bool

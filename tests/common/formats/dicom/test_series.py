@@ -1,6 +1,7 @@
 """DICOM series, their copies, and the volumes in them."""
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def test_two_slices_at_one_place_are_named(write: Write) -> None:
     for n, path in enumerate(paths):
         data = pydicom.dcmread(path)
         data.AcquisitionTime = f"10{n:02}00"
+        data.PixelData = bytes([n]) + data.PixelData[1:]
         data.save_as(path)
     told = reason(*paths)
     assert "slices 1a.dcm and 1b.dcm have the same position (so do 3 more pairs)" in told
@@ -176,6 +178,49 @@ def test_of_a_whole_and_a_partial_copy_the_whole_one_is_sent(
     assert isinstance(stack, Stack)
     assert {plane.path.parent.name for plane in stack.slices} == {"A"}
     assert stack.problems == ()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"InstanceNumber": lambda k: 100 + k},
+        {"AcquisitionDate": lambda _: "20240102", "AcquisitionTime": lambda _: "141414"},
+        {"SeriesDescription": lambda _: "t1 (sent again)"},
+    ],
+    ids=["number", "time", "description"],
+)
+def test_a_partial_copy_with_another_number_time_or_name_never_costs_the_series(
+    write: Write, changes: dict[str, Callable[[int], Any]]
+) -> None:
+    a = [write(k, f"A/a{k}.dcm") for k in range(1, 7)]
+    kept = (1, 2, 4, 5)
+    b = [
+        write(k, f"B/b{k}.dcm", **{name: change(k) for name, change in changes.items()})
+        for k in kept
+    ]
+    for order in ((*a, *b), (*b, *a)):
+        [(_, stack)] = found(*order)
+        assert isinstance(stack, Stack)
+        assert {plane.path.parent.name for plane in stack.slices} == {"A"}
+        assert read_voxels(stack)[0][0, 0].tolist() == [100, 200, 300, 400, 500, 600]
+        assert stack.problems == ()
+        assert left_out(*order) == {f"b{k}.dcm": "copy" for k in kept}
+
+
+def test_a_part_that_differs_from_the_whole_is_no_copy_of_it(write: Write) -> None:
+    a = [write(k, f"A/a{k}.dcm") for k in range(1, 7)]
+    other = (7 * np.arange(12, dtype="<i2")).tobytes()
+    b = [write(k, f"B/b{k}.dcm", InstanceNumber=100 + k) for k in (1, 2)]
+    b += [write(4, "B/b4.dcm", InstanceNumber=104, PixelData=other)]
+    [(_, stack)] = found(*a, *b)
+    assert isinstance(stack, Stack)
+    assert stack.problems == ("slices_repeated",)
+    assert left_out(*a, *b) == {"b1.dcm": "copy", "b2.dcm": "copy", "b4.dcm": "repeat"}
+    b = [write(k, f"B/b{k}.dcm", EchoTime=9) for k in (1, 2)]
+    b += [write(4, "B/b4.dcm", EchoTime=9, PixelData=other)]
+    [part, whole] = [outcome for _, outcome in found(*a, *b)]
+    assert isinstance(whole, Stack)
+    assert str(part).startswith("slice missing")
 
 
 def test_a_damaged_copy_of_a_slice_never_costs_the_series(write: Write) -> None:
