@@ -25,6 +25,7 @@ HEADER_TAGS = {
         *("ImagesInAcquisition", "NumberOfSeriesRelatedInstances", "NumberOfSlices"),
         *("ConcatenationUID", "InConcatenationTotalNumber"),
         *("SliceLocation", "ComplexImageComponent", "DiffusionGradientDirectionSequence"),
+        *("Manufacturer", "ImageComments"),
         *SETTINGS,
         *("FrameIncrementPointer", "DetectorInformationSequence"),
         *("FrameTime", "FrameTimeVector", "NumberOfTemporalPositions", "CardiacNumberOfImages"),

@@ -8,13 +8,15 @@ _PATIENT_FORM = b"Fr patient 1\0"
 
 
 def pseudonym(patient: str | None, key: bytes) -> str | None:
-    """The pseudonym of a patient: 16 hexadecimal digits of the keyed hash (BLAKE3) of the id.
+    """The pseudonym of a patient: 16 hexadecimal digits of the keyed hash (BLAKE3) of the id,
+    without the spaces around it, which mean nothing (PS3.5 6.2).
 
     Args:
         patient: PatientID; None if the file has none.
         key: 32 bytes.
     """
-    return blake3(patient.encode(), key=key).hexdigest()[:16] if patient else None
+    text = (patient or "").strip()
+    return blake3(text.encode(), key=key).hexdigest()[:16] if text else None
 
 
 def uid_pseudonym(uid: str | None, level: Literal["study", "series"], key: bytes) -> str | None:

@@ -18,6 +18,11 @@ from common.formats.dicom.diffusion import b_value, direction
         ({"UihBValue": 500.0}, 500),
         ({"SequenceName": "*ep_b1000#3"}, 1000),
         ({"SequenceName": "*ep_b0"}, 0),
+        ({"Manufacturer": "CANON_MEC", "ImageComments": "b=1500(0.445,0.000,0.895)"}, 1500),
+        ({"Manufacturer": "TOSHIBA_MEC", "ImageComments": "b=0.00 "}, 0),
+        ({"Manufacturer": "CANON_MEC", "ImageComments": "b=."}, None),
+        ({"Manufacturer": "CANON_MEC", "ImageComments": "blood"}, None),
+        ({"Manufacturer": "SIEMENS", "ImageComments": "b=1500"}, None),
         ({"SequenceName": "*tfl3d1_16ns"}, None),
         ({}, None),
     ],
@@ -34,3 +39,7 @@ def test_the_direction_is_found() -> None:
     assert direction({f"GeDirection{axis}": "0.5" for axis in "XYZ"}) == (0.5, 0.5, 0.5)
     assert direction({f"PhilipsDirection{axis}": 0.0 for axis in "XYZ"}) is None
     assert direction({"GeDirectionX": "1"}) is None
+    canon = {"Manufacturer": "CANON_MEC", "ImageComments": "b=1500(0.445, 0.000, -0.895)"}
+    assert direction(canon) == (0.445, 0, -0.895)
+    assert direction({**canon, "ImageComments": "b=1500"}) is None
+    assert direction({**canon, "ImageComments": "b=0(0,0,0)"}) is None

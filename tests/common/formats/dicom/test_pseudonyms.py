@@ -27,3 +27,5 @@ def test_spaces_around_a_patients_id_mean_nothing() -> None:
     assert (len(token), token) == (32, patient_token(" patient-1 ", key))
     assert token != patient_token("patient-2", key)
     assert patient_token(" ", key) is patient_token(None, key) is None
+    assert pseudonym(" patient-1 ", key) == pseudonym("patient-1", key)
+    assert pseudonym(" ", key) is None
