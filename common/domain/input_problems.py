@@ -24,8 +24,9 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
             "Slices are missing: the image has fewer slices than its headers declare."
         ),
         "positions_contradict": (
-            "Slice positions (ImagePositionPatient) disagree with SliceLocation: the order of the "
-            "slices or their spacing may be wrong."
+            "Slice positions (ImagePositionPatient) disagree with SliceLocation or "
+            "SpacingBetweenSlices: the order of the slices or their spacing may be wrong, or two "
+            "volumes may be mixed."
         ),
         "slices_repeated": (
             "Some slices were acquired more than once: the image uses the first acquisition of "

@@ -71,7 +71,7 @@ def problems_of(planes: Sequence[Slice]) -> Iterator[str]:
     slices = {plane.claims.slices for plane in planes}
     if (len(slices) == 1 and (slices.pop() or 0) > len(planes)) or _every_second(planes):
         yield "slices_missing"
-    if _contradicts(planes):
+    if _contradicts(planes) or _too_close(planes):
         yield "positions_contradict"
 
 
@@ -92,6 +92,18 @@ def _every_second(planes: Sequence[Slice]) -> bool:
         return True
     declared = spacing or thickness
     return by_number > 1 and declared is not None and abs(step / declared - by_number) < 0.2
+
+
+def _too_close(planes: Sequence[Slice]) -> bool:
+    """Whether slices lie between those that SpacingBetweenSlices puts side by side, as those of
+    another volume."""
+    first, last = planes[0].geometry, planes[-1].geometry
+    spacings = {plane.claims.spacing for plane in planes}
+    if len(planes) < 3 or len(spacings) > 1 or first is None or last is None:
+        return False
+    step = (last.distance - first.distance) / (len(planes) - 1)
+    spacing = spacings.pop()
+    return bool(spacing and step > 0 and _whole_multiple(spacing / step))
 
 
 def _whole_multiple(ratio: float) -> bool:

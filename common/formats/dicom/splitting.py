@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from common.errors import SourceError
 from common.formats.dicom.geometry import coincident_pairs
@@ -50,7 +50,7 @@ def by_time(slices: Sequence[Slice]) -> list[Part]:
         return _by_mosaic(slices)
     doubled = coincident_pairs(slices)
     if not doubled:
-        return [Part((), list(slices))]
+        return _interleaved(slices) or [Part((), list(slices))]
     places = len(slices) - len(doubled)
     if places > 1 or _one_place_in_time(slices):
         varying = [tag for tag in _TIME if len({plane.volume_keys[tag] for plane in slices}) > 1]
@@ -71,6 +71,31 @@ def by_time(slices: Sequence[Slice]) -> list[Part]:
         f"slices {_full(one)} and {_full(two)} have the same position{more}, and nothing tells "
         "their volumes apart; export each volume as its own series"
     )
+
+
+def _interleaved(slices: Sequence[Slice]) -> list[Part] | None:
+    """Volumes whose slices lie between each other's, as an element of time or number says and
+    SpacingBetweenSlices confirms; None if there is one volume."""
+    spacings = {plane.claims.spacing for plane in slices}
+    spacing = spacings.pop()
+    if spacings or not spacing or not _has_step(slices, spacing, below=True):
+        return None
+    for tag in _TIME:
+        groups = _groups(slices, [tag])
+        if len(groups) > 1 and all(_has_step(members, spacing) for members in groups.values()):
+            return _parts(groups, [tag])
+    return None
+
+
+def _has_step(slices: Sequence[Slice], spacing: float, *, below: bool = False) -> bool:
+    """Whether all slices are as far apart as they should be, in mm; or only half as far, or less."""
+    along = sorted(plane.geometry.distance for plane in slices if plane.geometry)
+    steps = [two - one for one, two in pairwise(along)]
+    if len(steps) < 2:
+        return False
+    if below:
+        return max(steps) < 0.55 * spacing
+    return all(abs(step - spacing) < 0.05 * spacing for step in steps)
 
 
 def _by_mosaic(slices: Sequence[Slice]) -> list[Part]:

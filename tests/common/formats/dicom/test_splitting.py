@@ -1,6 +1,7 @@
 """Volumes of one grid are told apart by contrast, time or number, and never guessed."""
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from common.errors import SourceError
 from common.formats.dicom.slices import Slice
 from common.formats.dicom.splitting import by_contrast, by_time
-from tests.common.formats.dicom.dicom_files import Write, slices_of
+from common.formats.dicom.stack import Stack
+from tests.common.formats.dicom.dicom_files import Write, found, slices_of
 
 
 def planes(write: Write, *changes: dict[str, Any]) -> list[Slice]:
@@ -56,3 +58,45 @@ def test_slices_numbered_place_by_place_are_not_guessed_when_one_is_lost(write: 
     assert [len(part.slices) for part in by_time(whole)] == [4, 4, 4]
     with pytest.raises(SourceError, match="have the same position"):
         by_time(whole[:4] + whole[5:])
+
+
+@pytest.mark.parametrize(
+    ("keyword", "values"),
+    [("RepetitionTime", (500, 2000)), ("AcquisitionNumber", (1, 2))],
+)
+def test_volumes_whose_slices_lie_between_each_others_are_never_one(
+    write: Write, keyword: str, values: tuple[int, int]
+) -> None:
+    places = {2 * k + n: 5.0 * k + 2.5 * n for k in range(4) for n in (0, 1)}
+
+    def written(spacing: float) -> list[Path]:
+        return [
+            write(
+                number + 1,
+                ImagePositionPatient=[10, 20, z],
+                SpacingBetweenSlices=spacing,
+                **{keyword: values[number % 2]},
+            )
+            for number, z in places.items()
+        ]
+
+    volumes = [stack for _, stack in found(*written(5.0))]
+    for stack, first in zip(volumes, (0, 1), strict=True):
+        assert isinstance(stack, Stack)
+        instances = [plane.instance for plane in stack.slices]
+        assert instances == [first + 1 + 2 * k for k in range(4)]
+        assert stack.problems == ()
+    # Acquired in two passes: slices of one volume.
+    [(_, stack)] = found(*written(2.5))
+    assert isinstance(stack, Stack)
+    assert (len(stack.slices), stack.problems) == (8, ())
+
+
+def test_slices_that_lie_closer_than_the_header_says_are_told(write: Write) -> None:
+    paths = [
+        write(k, ImagePositionPatient=[10, 20, 2.5 * k], SpacingBetweenSlices=5.0)
+        for k in range(1, 9)
+    ]
+    [(_, stack)] = found(*paths)
+    assert isinstance(stack, Stack)
+    assert stack.problems == ("positions_contradict",)
