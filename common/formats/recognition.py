@@ -40,6 +40,13 @@ _FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"Rar!", "a RAR archive"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
 )
+_FOREIGN_CODECS = (
+    (b"\x04\x22\x4d\x18", "LZ4"),
+    (b"\x1f\x9d", "compress (.Z)"),
+    (b"LZIP", "lzip"),
+    (b"\x5d\0\0", "LZMA"),
+)
+"""Short, so that they only mean something in a file that is named after an image or archive."""
 _FOREIGN_SUFFIXES = {
     **dict.fromkeys((".nrrd", ".nhdr"), "an NRRD image"),
     **dict.fromkeys((".mha", ".mhd"), "a MetaImage"),
@@ -116,7 +123,8 @@ def recognise(head: bytes, name: str, inside: bytes | None = None) -> Format:
     if is_nifti(head) or name.lower().endswith(_NIFTI_SUFFIXES):
         _check_pointer(head)
         return Format.NIFTI
-    if _is_mgh(head if inside is None else inside, name) or _is_analyze(head, name):
+    start = head if inside is None else inside
+    if _is_mgh(start, name) or _is_analyze(start, name):
         return Format.NIFTI
     if inside is not None:
         return _compressed(inside, PurePath(name).stem)
@@ -187,7 +195,7 @@ def _is_mgh(start: bytes, name: str) -> bool:
 
 
 def _is_analyze(head: bytes, name: str) -> bool:
-    return name.lower().endswith(".hdr") and head[:4] in _ANALYZE_SIZES
+    return name.lower().endswith((".hdr", ".hdr.gz")) and head[:4] in _ANALYZE_SIZES
 
 
 def _unknown(name: str) -> Format:
@@ -210,6 +218,10 @@ def _check_foreign(head: bytes, name: str) -> None:
     if is_zstd(head):
         raise UnreadKind("compressed with Zstandard, which Fr does not read: unpack it (unzstd)")
     low = name.lower()
+    codec = next((what for magic, what in _FOREIGN_CODECS if head.startswith(magic)), None)
+    packed = PurePath(low).stem
+    if codec and packed.endswith((*_IMAGE_SUFFIXES, *_MGH_SUFFIXES, ".hdr", ".img", ".tar")):
+        raise UnreadKind(f"compressed with {codec}, which Fr does not read: unpack it")
     found = next((what for magic, what in _FOREIGN if head.startswith(magic)), None)
     found = found or next((w for s, w in _FOREIGN_SUFFIXES.items() if low.endswith(s)), None)
     if found:

@@ -4,13 +4,15 @@ from pathlib import Path
 
 from common.errors import SourceError
 
-_HEADER = ".hdr"
+_HEADERS = (".hdr", ".hdr.gz")
 _VOXELS = (".img", ".img.gz")
+_SUFFIXES = (*_HEADERS[::-1], *_VOXELS[::-1])
+"""The longer ones first."""
 
 
 def is_header(name: str) -> bool:
     """Whether a name is that of the header of a pair."""
-    return name.lower().endswith(_HEADER)
+    return name.lower().endswith(_HEADERS)
 
 
 def is_voxels(name: str) -> bool:
@@ -27,7 +29,7 @@ def header_of(path: Path) -> Path:
     Raises:
         SourceError: it is not beside them.
     """
-    return _beside(path, (_HEADER,))
+    return _beside(path, _HEADERS)
 
 
 def voxels_of(path: Path) -> Path:
@@ -42,10 +44,14 @@ def voxels_of(path: Path) -> Path:
     return _beside(path, _VOXELS) if is_header(path.name) else path
 
 
+def suffix_of(path: Path) -> str:
+    """The suffix of either file of a pair, such as ``.hdr`` or ``.img.gz``."""
+    return next(path.name[-len(one) :] for one in _SUFFIXES if path.name.lower().endswith(one))
+
+
 def _beside(path: Path, suffixes: tuple[str, ...]) -> Path:
     low = path.name.lower()
-    own = next(one for one in (*_VOXELS[::-1], _HEADER) if low.endswith(one))
-    stem = path.name[: -len(own)]
+    stem = path.name[: -len(next(one for one in _SUFFIXES if low.endswith(one)))]
     for suffix in suffixes:
         for name in (stem + suffix, stem + suffix.upper()):
             if (other := path.with_name(name)).is_file():

@@ -24,7 +24,7 @@ from common.formats.ecg.members import ecg_path
 from common.formats.ecg.opening import EcgFormat, ecg_format, open_ecg
 from common.formats.ecg.recording import check_not_flat, checked
 from common.formats.ecg.wfdb import is_segment
-from common.formats.nifti.pairs import header_of, is_header, voxels_of
+from common.formats.nifti.pairs import header_of, is_header, suffix_of, voxels_of
 from common.formats.nifti.volumes import NiftiVolume
 from common.formats.not_a_scan import NotAScan, UnreadKind
 from common.formats.opening import Opened, open_archive, open_file
@@ -80,12 +80,12 @@ class Answerer:
             header = header_of(path)
             if (other := voxels_of(header)).name != path.name:
                 raise SourceError(
-                    f"its {header.suffix} has two files of voxels, and {other.suffix} is the one "
-                    "that is read: remove the wrong one"
+                    f"its {suffix_of(header)} has two files of voxels, and {suffix_of(other)} is the "
+                    "one that is read: remove the wrong one"
                 )
             if not alone:
                 raise NotAScan("pair")
-            raise SourceError(f"half of a .hdr/.img pair: send its {header.suffix}")
+            raise SourceError(f"half of a .hdr/.img pair: send its {suffix_of(header)}")
         if found is Format.NIFTI:
             if in_archive and is_header(name):
                 raise UnreadKind("a .hdr/.img pair in an archive: unpack it")

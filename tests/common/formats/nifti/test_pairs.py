@@ -10,6 +10,7 @@ import pytest
 
 from common.errors import SourceError
 from common.formats.nifti.pairs import header_of, is_header, is_voxels, voxels_of
+from common.scan_files.files import FileSource
 from tests.common.formats.nifti.nifti_files import patched, read_volume, reason, volumes_in
 
 DATA = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
@@ -20,6 +21,25 @@ def saved(folder: Path, kind: Any, data: Any = DATA, affine: Any = AFFINE) -> Pa
     """The header of a pair of this class of nibabel."""
     nib.save(kind(data, affine), folder / "a.img")
     return folder / "a.hdr"
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Pair, nib.Nifti2Pair, nib.Spm99AnalyzeImage])
+def test_both_files_of_a_pair_may_be_compressed(tmp_path: Path, kind: Any) -> None:
+    plain = saved(tmp_path, kind)
+    [expected] = volumes_in(plain)
+    for path in (plain, plain.with_suffix(".img")):
+        path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    packed = tmp_path / "a.hdr.gz"
+    [volume] = volumes_in(packed)
+    np.testing.assert_array_equal(read_volume(volume)[0], DATA)
+    assert volume.layout == expected.layout
+    assert volume.problems == expected.problems
+    assert header_of(tmp_path / "a.img.gz") == packed
+    assert voxels_of(packed) == tmp_path / "a.img.gz"
+    found = FileSource(tmp_path, pacs="pacs-1")
+    assert [task.label for task in found] == ["a.hdr.gz"]
+    assert found.skipped.counts.get("pair") == 1
 
 
 @pytest.mark.parametrize("kind", [nib.Nifti1Pair, nib.Nifti2Pair])
