@@ -75,7 +75,7 @@ def load_settings(kind: type[S], program: str, arguments: list[str] | None = Non
     if (mongod := getattr(read, "fr_mongod", None)) is not None:
         check_own(mongod, "FR_MONGOD")
     if not launched:
-        for warning in warnings_of(DOT_ENV):
+        for warning in warnings_of(DOT_ENV, program, names_of(kind)):
             warnings.warn(warning, SettingsWarning, stacklevel=2)
     # Return the plain class, because a local class cannot be pickled to a processor.
     values = {name: getattr(read, name) for name in kind.model_fields}

@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 from dotenv import dotenv_values
 
-from common.settings.names import every_name
+from common.settings.names import every_name, unit_names
 
 _ALIKE = 0.8
 """From 0 to 1, as difflib measures it: one letter of five, or two of ten."""
+_TWIN = 0.85
+"""The least for a name that is a setting itself: SCAN is one, HEADS is none of THREADS."""
 
 _WORD = re.compile(r"(?:\\.|[^\s\\])+")
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:[:?+!]|::)?=")
@@ -54,21 +56,31 @@ def _is_empty(option: str, arguments: Sequence[str]) -> bool:
     return any(one == f"{option}=" or (one == option and not value) for one, value in pairs)
 
 
-def warnings_of(dot_env: Path) -> Iterator[str]:
+def warnings_of(dot_env: Path, program: str, read_here: Collection[str]) -> Iterator[str]:
     """A sentence for each misspelt name in ``.env``, which is for all programs.
 
     Args:
         dot_env: the file, which need not exist.
+        program: as the user knows it, such as ``fr all``.
+        read_here: the settings that this program reads. A setting of a command alone, such as the
+            audit's SCAN, is a misspelt one of them if its value is a number, not an id or a file.
     """
     given = list(_of_file(dot_env))
-    settings = every_name() if given else set()
-    for name in given:
-        if name not in settings and (meant := _nearest(name, settings)):
-            yield f"{dot_env.name}: there is no setting {name}: did you mean {meant}?"
+    settings, of_units = (every_name(), unit_names()) if given else (set(), set())
+    for name, value in given:
+        if name not in settings:
+            if meant := _nearest(name, settings):
+                yield f"{dot_env.name}: there is no setting {name}: did you mean {meant}?"
+        elif (
+            value.isdecimal()
+            and name not in (*of_units, *read_here)
+            and (meant := _nearest(name, read_here, _TWIN))
+        ):
+            yield f"{dot_env.name}: {program} has no setting {name}: did you mean {meant}?"
 
 
-def _nearest(name: str, known: Collection[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE)), None)
+def _nearest(name: str, known: Collection[str], alike: float = _ALIKE) -> str | None:
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=alike)), None)
 
 
 def _of_make() -> Iterator[_Given]:
@@ -87,6 +99,7 @@ def _of_fr() -> Iterator[_Given]:
         yield _Given(name.upper(), os.environ.get(name, ""))
 
 
-def _of_file(dot_env: Path) -> Iterator[str]:
+def _of_file(dot_env: Path) -> Iterator[_Given]:
     if dot_env.is_file():
-        yield from (name.upper() for name in dotenv_values(dot_env, interpolate=False))
+        for name, value in dotenv_values(dot_env, interpolate=False).items():
+            yield _Given(name.upper(), value or "")

@@ -25,3 +25,10 @@ def every_name() -> set[str]:
     return set().union(
         *(names_of(kind) for kind in kinds if isinstance(kind, type) and issubclass(kind, Settings))
     )
+
+
+def unit_names() -> set[str]:
+    """The names that a unit or the launcher reads."""
+    from common.settings.launch import LaunchSettings
+
+    return names_of(LaunchSettings)

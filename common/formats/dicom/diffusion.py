@@ -18,9 +18,7 @@ _SEQUENCE_NAME = re.compile(r"\*?ep_?b(\d{1,5})(?:[#tx_]|$)", re.IGNORECASE)
 
 _CANON = ("CANON", "TOSHIBA")
 _NUMBER = r"\s*([-+]?[\d.]+(?:e[-+]?\d+)?)\s*"
-_CANON_COMMENT = re.compile(
-    rf"\s*b={_NUMBER}(?:\({_NUMBER},{_NUMBER},{_NUMBER}\))?", re.IGNORECASE
-)
+_CANON_COMMENT = re.compile(rf"\s*b={_NUMBER}(?:\({_NUMBER},{_NUMBER},{_NUMBER}\))?", re.IGNORECASE)
 """ImageComments of Canon, such as ``b=1500(0.445,0.000,0.895)`` or ``b=0``."""
 
 

@@ -232,9 +232,7 @@ class _Series:
         label = _label(self._first, len(slices), *details)
         self._outcomes.append((label, SlicesRefused(reason, self._first.label, slices)))
 
-    def _copies_in(
-        self, volume: _Volume, volumes: Sequence[_Volume]
-    ) -> Mapping[int, Slice] | None:
+    def _copies_in(self, volume: _Volume, volumes: Sequence[_Volume]) -> Mapping[int, Slice] | None:
         """What the slices of an incomplete volume are copies of, if all of them are: then nothing
         is lost with it."""
         fuller = (other for other in volumes if len(other.planes) > len(volume.planes))

@@ -88,7 +88,7 @@ def _interleaved(slices: Sequence[Slice]) -> list[Part] | None:
 
 
 def _has_step(slices: Sequence[Slice], spacing: float, *, below: bool = False) -> bool:
-    """Whether all slices are as far apart as they should be, in mm; or only half as far, or less."""
+    """Whether slices are so far apart, mm; or ``below``: half as far at most."""
     along = sorted(plane.geometry.distance for plane in slices if plane.geometry)
     steps = [two - one for one, two in pairwise(along)]
     if len(steps) < 2:

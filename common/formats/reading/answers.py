@@ -80,8 +80,8 @@ class Answerer:
             header = header_of(path)
             if (other := voxels_of(header)).name != path.name:
                 raise SourceError(
-                    f"its {suffix_of(header)} has two files of voxels, and {suffix_of(other)} is the "
-                    "one that is read: remove the wrong one"
+                    f"its {suffix_of(header)} has two files of voxels, and {suffix_of(other)} is "
+                    "the one that is read: remove the wrong one"
                 )
             if not alone:
                 raise NotAScan("pair")

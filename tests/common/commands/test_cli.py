@@ -90,7 +90,9 @@ def test_a_variable_that_the_module_takes_as_an_argument_is_one() -> None:
 def test_a_variable_that_is_no_setting_is_refused() -> None:
     with pytest.raises(cli._UsageError, match=r"SCNAS: .* no such setting: did you mean SCANS\?"):
         plan("all", ["SCNAS=3"])
-    with pytest.raises(cli._UsageError, match="HOSPITAL: .* no such setting; `fr all --help` lists"):
+    with pytest.raises(
+        cli._UsageError, match=r"HOSPITAL: .* no such setting; `fr all --help` lists"
+    ):
         plan("all", ["HOSPITAL=x"])
     assert plan("hub", ["STRANGERS=5"])[1] == {"STRANGERS": "5"}  # its old name
 

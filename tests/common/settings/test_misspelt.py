@@ -11,6 +11,7 @@ import pytest
 from common.errors import SettingsError, SettingsWarning
 from common.settings.base import Settings
 from common.settings.commands import AuditSettings
+from common.settings.hub import HubSettings
 from common.settings.launch import LaunchSettings
 from common.settings.loading import load_settings
 from common.settings.pacs import PacsSettings
@@ -125,6 +126,26 @@ def test_a_misspelt_name_in_dot_env_is_told_whichever_program_would_read_it(
         ".env: there is no setting RETENTION_DAY: did you mean RETENTION_DAYS?",
         ".env: there is no setting HUB_PORTS: did you mean HUB_PORT?",
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "program", "told"),
+    [
+        (LaunchSettings, "fr all", [".env: fr all has no setting SCAN: did you mean SCANS?"]),
+        (PacsSettings, "fr pacs", [".env: fr pacs has no setting SCAN: did you mean SCANS?"]),
+        (HubSettings, "fr hub", []),
+        (AuditSettings, "fr audit", []),
+    ],
+)
+def test_a_setting_of_a_command_in_dot_env_may_be_a_misspelt_one(
+    folder: Path,
+    recwarn: pytest.WarningsRecorder,
+    kind: type[Settings],
+    program: str,
+    told: list[str],
+) -> None:
+    (folder / ".env").write_text("SCAN=20\nHEADS=x\nHUB_PORT=7301\n")
+    assert warned(recwarn, kind, program) == told
 
 
 def test_units_of_a_launcher_repeat_nothing(
