@@ -5,6 +5,7 @@ text; comments begin with '#'. The record line comes first, then a line for each
 segment of a record with several.
 """
 
+import contextlib
 import math
 import re
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ DEFAULT_RATE_HZ = 250.0
 DEFAULT_GAIN = 200.0
 SEGMENTS_MAX = 100_000
 
+_DATES = ("%d/%m/%Y", "%d.%m.%Y", "%Y-%m-%d", "%d-%b-%Y")
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 _FORMAT = re.compile(r"^(\d+)(?:x(\d+))?(?::(-?\d+))?(?:\+(\d+))?$")
 _GAIN = re.compile(r"^([-+0-9.eE]+)(?:\(([-+0-9]+)\))?(?:/(\S+))?$")
@@ -75,13 +77,13 @@ def parse_header(text: str) -> RecordLine:
         raise SourceError("a WFDB header without a record line: copy the file again")
     record, *rest = lines
     name, *fields = record.split()
-    name, _, segments = name.partition("/")
+    folder, name, segments = _named(name)
     if not _NAME.fullmatch(name) or not fields:
         raise SourceError("not a WFDB header, although its name says so")
     signal_count = _whole(fields[0], "number of signals")
     rate = _rate(fields[1]) if len(fields) > 1 else DEFAULT_RATE_HZ
     samples = _whole(fields[2], "number of samples") if len(fields) > 2 else 0
-    start = _start(fields[3], fields[4] if len(fields) > 4 else "") if len(fields) > 3 else None
+    start = _start(fields[3:5])
     found: tuple[Segment, ...] | None = None
     signals: tuple[SignalLine, ...] = ()
     if segments:
@@ -92,15 +94,25 @@ def parse_header(text: str) -> RecordLine:
     else:
         if len(rest) < signal_count:
             raise SourceError("its header lists fewer signals than it declares: copy it again")
-        signals = _signals(rest[:signal_count])
+        signals = tuple(_signal(line, folder) for line in rest[:signal_count])
     return RecordLine(rate, samples or None, start, signal_count, signals, found)
 
 
-def _signals(lines: list[str]) -> tuple[SignalLine, ...]:
-    return tuple(_signal(line) for line in lines)
+def _named(text: str) -> tuple[str, str, str]:
+    """The folder, with its slash, and the name of a record, and how many segments it has.
+
+    PTB-XL+ has folders in its headers: those that its records were written from.
+    """
+    whole, _, last = text.rpartition("/")
+    if not whole or not last.isdecimal():
+        whole, last = text, ""
+    folder, slash, name = whole.rpartition("/")
+    if slash and not all(map(_NAME.fullmatch, folder.split("/"))):
+        return "", whole, last
+    return folder + slash, name, last
 
 
-def _signal(line: str) -> SignalLine:
+def _signal(line: str, folder: str) -> SignalLine:
     file, *rest = line.split(None, 8)
     match = _FORMAT.match(rest[0]) if rest else None
     if match is None:
@@ -111,7 +123,7 @@ def _signal(line: str) -> SignalLine:
     adc_zero = _int(fields, 2, 0)
     name = fields[6] if len(fields) > 6 else ""
     return SignalLine(
-        file=file,
+        file=file.removeprefix(folder),
         format=int(number),
         per_frame=int(per_frame or 1),
         skew=int(skew or 0),
@@ -156,20 +168,25 @@ def _rate(text: str) -> float:
     return rate
 
 
-def _start(time: str, date: str) -> datetime | None:
-    """The start; None if the header has no date, or none that is one."""
-    day = re.fullmatch(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4})", date)
+def _start(fields: list[str]) -> datetime | None:
+    """The start; None if the header has no date, or none that is one.
+
+    The time comes before the date (15/08/1994). The Challenges of 2017 to 2021 have the date first,
+    as 2014-05-08 or 05-May-2020.
+    """
+    time, date = (*fields, "", "")[:2]
+    if ":" not in time:
+        time, date = date, time
     clock = re.fullmatch(r"(?:(\d{1,2}):)?(\d{1,2}):(\d{1,2})(?:\.(\d{1,6}))?", time)
-    if day is None or clock is None:
+    if clock is None:
         return None
     hour, minute, second = (int(part or 0) for part in clock.groups()[:3])
     fraction = int((clock.group(4) or "0").ljust(6, "0"))
-    try:
-        return datetime(  # noqa: DTZ001 - the header has no zone
-            int(day.group(3)), int(day.group(2)), int(day.group(1)), hour, minute, second, fraction
-        )
-    except ValueError:
-        return None
+    for form in _DATES:
+        with contextlib.suppress(ValueError):
+            day = datetime.strptime(date, form)  # noqa: DTZ007 - the header has no zone
+            return day.replace(hour=hour, minute=minute, second=second, microsecond=fraction)
+    return None
 
 
 def _whole(text: str, what: str) -> int:

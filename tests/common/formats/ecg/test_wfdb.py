@@ -151,6 +151,15 @@ def test_no_header_names_a_file_elsewhere(tmp_path: Path, name: str) -> None:
         open_wfdb(path)
 
 
+def test_a_record_that_names_its_old_folder_is_read(tmp_path: Path) -> None:
+    path = write_record(tmp_path, "r", VALUES)
+    path.write_text(path.read_text().replace("r ", "old/r ", 1).replace("r.dat", "old/r.dat"))
+    np.testing.assert_allclose(samples_of(open_wfdb(path)), VALUES / 200, rtol=1e-6)
+    path.write_text("../r 1 250 12\n../r.dat 16 200 12 0 0 0 0 I\n")
+    with pytest.raises(SourceError, match="although its name says so"):
+        open_wfdb(path)
+
+
 @pytest.mark.skipif(not RECORDS, reason="ECG_RECORDS names no folder of real records")
 def test_records_of_physionet_have_their_samples() -> None:
     opened = open_wfdb(Path(RECORDS, "100.hea"))

@@ -43,6 +43,32 @@ def test_a_time_without_a_date_is_no_start(when: str) -> None:
     assert parse_header(f"r 0 250 0 {when}").start is None
 
 
+@pytest.mark.parametrize(
+    "when", ["09:49:17 05/05/2020", "05-May-2020 09:49:17", "2020-05-05 09:49:17"]
+)
+def test_the_date_may_come_first_as_in_the_challenges(when: str) -> None:
+    record = parse_header(f"E07835 1 500 5000 {when}\nE07835.mat 16+24 1000/mV 16 0 -268 14726 0 I")
+    assert record.start == datetime.fromisoformat("2020-05-05T09:49:17")
+
+
+@pytest.mark.parametrize("when", ["2006", "", "10:30:00 2006", "05-May-2020", "99:49:17 05/05/2020"])
+def test_a_start_that_is_none_does_not_refuse_the_record(when: str) -> None:
+    record = parse_header(f"S0287ECG 1 500 5000 {when}\nS0287ECG.dat 16 1000/mV")
+    assert (record.start, record.samples) == (None, 5000)
+
+
+def test_a_record_may_name_the_folder_that_it_was_written_from() -> None:
+    record = parse_header(
+        "ge_median_beats_wfdb/00001_medians 1 500 600\nge_median_beats_wfdb/00001_medians.dat 32 "
+        "6344117.125(-1842966025)/mV 32 0 -1995224836 10742 0 I"
+    )
+    assert record.segments is None
+    assert record.signals[0].file == "00001_medians.dat"
+    record = parse_header("a/b/m/2 1 250 30\nm_1 20\nm_2 10")
+    assert record.segments is not None
+    assert len(record.segments) == 2
+
+
 def test_segments_and_gaps() -> None:
     record = parse_header("m/3 2 250 30\nm_layout 0\nm_1 20\n~ 10")
     assert record.segments is not None
