@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tests.benchmarks import machine
 from tests.benchmarks.analysis import Analysis
 from tests.benchmarks.api import Api
+from tests.benchmarks.ecgs import Ecgs
 from tests.benchmarks.figures import Missing, Part, Results
 from tests.benchmarks.growth import Growth
 from tests.benchmarks.idle import Idle
@@ -37,6 +38,7 @@ PARTS: tuple[Callable[[Bench], Part], ...] = (
     Memory,
     Scaling,
     Api,
+    Ecgs,
 )
 
 

@@ -5,13 +5,11 @@ import contextlib
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Callable
 
 import httpx2
 import numpy as np
 
-from common.domain.types import DEFAULT_TENANT
 from common.domain.user import Role
 from common.store.db_manager import DBManager
 from fr_pacs.sources.phantom.model import Recipe
@@ -21,6 +19,7 @@ from tests.benchmarks.figures import Figures, Goal
 from tests.benchmarks.growth import DONE, fill
 from tests.benchmarks.http_clients import (
     CLIENTS,
+    form_to,
     multipart_related,
     nifti,
     small_files,
@@ -31,9 +30,9 @@ from tests.benchmarks.http_servers import WORKERS, celery_api, orthanc_http
 from tests.benchmarks.large import SHAPE, write_slices
 from tests.benchmarks.machine import now
 from tests.benchmarks.page import opened
-from tests.benchmarks.units import Bench, Units, checked, rate, units
+from tests.benchmarks.units import Bench, checked, rate, units
+from tests.benchmarks.web import TIMEOUT_S, served
 from tests.page.acts import PASSWORD, add_user
-from tests.running import free_port, listens, until
 
 OURS = "Fr, small files by HTTP"
 PEER = "FastAPI + Celery + Redis + PostgreSQL"
@@ -43,8 +42,6 @@ EACH = "Orthanc REST, a request for each slice"
 PAGE = "the page, 181x217x181 voxels"
 WATCHED, ALONE = "pipeline, the feed watched", "pipeline, nobody watches"
 
-_STARTS_S = 300.0
-_TIMEOUT_S = 300.0
 _LISTS = 200
 _PAGE = 100
 
@@ -100,41 +97,18 @@ class Api:
         """Remove the slices."""
         shutil.rmtree(self._slices, ignore_errors=True)
 
-    @contextlib.contextmanager
-    def _served(self, running: Units, count: int = 1) -> Iterator[list[httpx2.Client]]:
-        """An API on the database of these units, and clients of so many users."""
-        port = free_port()
-        data = self._bench.folder / f"web-{running.database}"
-        running.start("fr_hub.web", WEB_PORT=str(port), DATA_DIR=str(data), HUB_DISK_FREE_MIB="0")
-        until(lambda: listens(port), _STARTS_S)
-        with (
-            contextlib.closing(DBManager(self._bench.uri, running.database, 60.0)) as store,
-            contextlib.ExitStack() as stack,
-        ):
-            clients = []
-            for n in range(count):
-                store.users.add(f"user-{n}", DEFAULT_TENANT, [Role.CLINICIAN])
-                token = store.tokens.add(f"user-{n}", timedelta(hours=6))
-                client = httpx2.Client(
-                    base_url=f"http://127.0.0.1:{port}",
-                    headers={"Authorization": f"Bearer {token}"},
-                    timeout=_TIMEOUT_S,
-                )
-                clients.append(stack.enter_context(client))
-            yield clients
-
     def small(self) -> Figures:
         """Fr: each client is another user, as one user's files are stored one after the other."""
         with units(self._bench) as running:
             running.start("fr_brain", BRAIN_PROCESSES=str(WORKERS))
-            with self._served(running, CLIENTS) as clients:
+            with served(self._bench, running, CLIENTS) as clients:
 
                 def key_of(answer: httpx2.Response) -> str:
                     return str(answer.json()["files"][0]["scans"][0])
 
                 def send(files: list[bytes]) -> Figures:
                     report = "/api/v1/scans/{key}/report"
-                    return to_reports(files, clients, "/api/v1/scans", key_of, report)
+                    return to_reports(files, clients, form_to("/api/v1/scans"), key_of, report)
 
                 send(small_files(4 * CLIENTS, 7))
                 return send(small_files(self._small, 1))
@@ -143,13 +117,17 @@ class Api:
         """The same files, analyzer, clients and durability."""
         with celery_api(self._bench.folder) as address, contextlib.ExitStack() as stack:
             clients = [
-                stack.enter_context(httpx2.Client(base_url=address, timeout=_TIMEOUT_S))
+                stack.enter_context(httpx2.Client(base_url=address, timeout=TIMEOUT_S))
                 for _ in range(CLIENTS)
             ]
 
             def send(files: list[bytes]) -> Figures:
                 return to_reports(
-                    files, clients, "/scans", lambda a: str(a.json()["id"]), "/scans/{key}/report"
+                    files,
+                    clients,
+                    form_to("/scans"),
+                    lambda answer: str(answer.json()["id"]),
+                    "/scans/{key}/report",
                 )
 
             send(small_files(4 * CLIENTS, 7))
@@ -159,7 +137,7 @@ class Api:
         """Fr: heads of 14.2 MB, each until it is durable; no Fr-BRAIN."""
         voxels = self._head()
         count = 3
-        with units(self._bench) as running, self._served(running) as [client]:
+        with units(self._bench) as running, served(self._bench, running) as [client]:
             took = size = 0.0
             for n in range(count):
                 # Else it is known, and not stored again.
@@ -179,7 +157,7 @@ class Api:
         voxels = self._head()
         folder = self._bench.folder / f"orthanc-{os.urandom(4).hex()}"
         count, took = (1 if form == EACH else 3), 0.0
-        with orthanc_http(folder) as address, httpx2.Client(timeout=_TIMEOUT_S) as client:
+        with orthanc_http(folder) as address, httpx2.Client(timeout=TIMEOUT_S) as client:
             for n in range(count):
                 voxels[0, 0, 0] = n
                 data = self._zip(voxels)
@@ -199,7 +177,7 @@ class Api:
 
     def page(self) -> Figures:
         """The page with the head of an upload, while nothing else runs."""
-        with units(self._bench) as running, self._served(running) as [client]:
+        with units(self._bench) as running, served(self._bench, running) as [client]:
             answer = client.post("/api/v1/scans", files={"file": ("a.nii", nifti(self._head()))})
             assert answer.status_code == 201, answer.text
             [key] = answer.json()["files"][0]["scans"]
@@ -224,7 +202,7 @@ class Api:
         with units(self._bench) as running:
             running.start("fr_hub")
             running.start("fr_brain", BRAIN_PROCESSES="2")
-            with self._served(running) as [client], contextlib.ExitStack() as stack:
+            with served(self._bench, running) as [client], contextlib.ExitStack() as stack:
                 checked(running.send(KIND="grid", SCANS="200", SEED="7"), 200)
                 for _ in range(count):
                     stack.enter_context(watchers.following(client))
@@ -237,7 +215,7 @@ class Api:
             with units(self._bench) as running:
                 with self._bench.client() as mongo:
                     fill(mongo[running.database], self._listed, DONE)
-                with self._served(running) as [client]:
+                with served(self._bench, running) as [client]:
                     self._list_ms = self._lists(client)
         # A million scans are inserted once: other rounds would measure the same.
         return self._list_ms

@@ -37,10 +37,15 @@ def nifti(voxels: npt.NDArray[np.int16]) -> bytes:
     return file.getvalue()
 
 
+def form_to(path: str) -> Callable[[httpx2.Client, bytes], httpx2.Response]:
+    """Sends a NIfTI file to a path, as a form."""
+    return lambda client, data: client.post(path, files={"file": ("a.nii", data)})
+
+
 def to_reports(
     files: Sequence[bytes],
     clients: Sequence[httpx2.Client],
-    path: str,
+    post: Callable[[httpx2.Client, bytes], httpx2.Response],
     key_of: Callable[[httpx2.Response], str],
     report_path: str,
 ) -> Figures:
@@ -49,7 +54,7 @@ def to_reports(
     Args:
         files: to upload.
         clients: each uploads its share, one file after the other.
-        path: where to send them, as a form.
+        post: sends one of them.
         key_of: the key of a scan, from the answer.
         report_path: of a report, with ``{key}``.
     """
@@ -61,7 +66,7 @@ def to_reports(
         client, keys = clients[number], []
         for data in files[number :: len(clients)]:
             sent = now()
-            answer = client.post(path, files={"file": ("a.nii", data)})
+            answer = post(client, data)
             assert answer.status_code == 201, answer.text
             keys.append(key_of(answer))
             with lock:

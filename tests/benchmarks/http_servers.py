@@ -64,9 +64,13 @@ def _program(name: str) -> str:
 
 
 @contextlib.contextmanager
-def celery_api(folder: Path) -> Iterator[str]:
+def celery_api(folder: Path, workers: int = WORKERS) -> Iterator[str]:
     """Run FastAPI, Celery, Redis (append-only file, fsync always) and PostgreSQL, and yield the
     address of the API.
+
+    Args:
+        folder: for logs and data.
+        workers: processes of Celery that analyse.
 
     Raises:
         Missing: one of them is not installed.
@@ -80,7 +84,7 @@ def celery_api(folder: Path) -> Iterator[str]:
         queue = stack.enter_context(redis(folder / f"redis-{os.urandom(4).hex()}", "always"))
         given = {"BENCH_POSTGRES": database, "BENCH_REDIS": queue}
         worker = [sys.executable, "-m", "celery", "-A", "tests.benchmarks.peers.http_tasks"]
-        worker += ["worker", f"--concurrency={WORKERS}", "--loglevel=error"]
+        worker += ["worker", f"--concurrency={workers}", "--loglevel=error"]
         worker += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         stack.enter_context(process(worker, folder / "http-celery.log", 0, given))
         api = [sys.executable, "-m", "uvicorn", "tests.benchmarks.peers.http_api:api"]

@@ -10,8 +10,9 @@ import numpy as np
 import psycopg
 from celery import Celery
 
-from common.domain.scan import BrainScan
+from common.domain.scan import BrainScan, Signal
 from common.domain.types import hash_voxels, utc_now
+from fr_brain.analyzers.ecg.ecg_analyzer import EcgAnalyzer
 from fr_brain.analyzers.volume import VolumeAnalyzer
 
 app = Celery("http", broker=os.environ["BENCH_REDIS"])
@@ -39,24 +40,40 @@ def connection() -> psycopg.Connection[Any]:
 @app.task(name="analyse")  # type: ignore[untyped-decorator]
 def analyse(scan_id: str) -> None:
     """Read the file of a scan, analyse it, store the report; idempotent."""
+    image = nib.Nifti1Image.from_bytes(_file_of(scan_id))
+    _report(scan_id, VolumeAnalyzer(), np.asarray(image.dataobj), affine=image.affine.tolist())
+
+
+@app.task(name="analyse_ecg")  # type: ignore[untyped-decorator]
+def analyse_ecg(scan_id: str) -> None:
+    """Read the JSON of an ECG, analyse it, store the report; idempotent."""
+    ecg = json.loads(_file_of(scan_id))
+    leads = ecg["leads"]
+    names = tuple(lead["name"] for lead in leads)
+    samples = np.array([lead["signal"] for lead in leads], np.float32).T
+    signal = Signal(sampling_rate_hz=ecg["sampling_rate_hz"], leads=names, units="mV")
+    _report(scan_id, EcgAnalyzer(), samples, scan_type="ecg", signal=signal)
+
+
+def _file_of(scan_id: str) -> bytes:
     found = connection().execute("SELECT file FROM scans WHERE id = %s", (scan_id,)).fetchone()
     assert found is not None
-    image = nib.Nifti1Image.from_bytes(bytes(found[0]))
-    array = np.asarray(image.dataobj)
+    return bytes(found[0])
+
+
+def _report(scan_id: str, analyzer: Any, array: Any, **fields: Any) -> None:
     voxels = array.tobytes(order="F")
-    dtype: Any = str(array.dtype)
     scan = BrainScan(
+        **{"scan_type": "volume", **fields},
         scan_id=scan_id,
         pacs="http",
-        scan_type="volume",
         acquired_at=utc_now(),
         shape=array.shape,
-        dtype=dtype,
+        dtype=str(array.dtype),  # type: ignore[arg-type]
         voxels_bytes=len(voxels),
         voxels_hash=hash_voxels(voxels),
-        affine=image.affine.tolist(),
     )
-    findings = VolumeAnalyzer().analyse(scan, scan.array(voxels))
+    findings = analyzer.analyse(scan, scan.array(voxels))
     connection().execute(
         "INSERT INTO reports VALUES (%s, %s) ON CONFLICT DO NOTHING",
         (scan_id, json.dumps(findings.model_dump(mode="json"))),
