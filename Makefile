@@ -6,7 +6,7 @@
 .PHONY: help all fr_hub fr_brain fr_pacs web page page-if-possible page-check types verify audit audit-export audit-prune retention erase list errors requeue undelivered redeliver certs roles \
 	migrate pacs-key pseudonym users \
 	report reanalyze schema conformance tests quick contract audit-dependencies fuzz faults coverage bench readers \
-	evaluate evaluate-ecg format lint template picture screenshots settings licences lock clean
+	evaluate evaluate-ecg ecg-record format lint template picture screenshots settings licences lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -231,7 +231,9 @@ evaluate: $(VENV)/ready-dev ## Evaluate the analysis on held-out phantoms and re
 	@$(BIN)/python -m tests.evaluation $(if $(SCANS),--scans $(SCANS)) $(if $(ONLY),--only "$(ONLY)") \
 		$(if $(JOBS),--jobs $(JOBS)) $(if $(EVALUATION),--json $(EVALUATION))
 
-evaluate-ecg: $(VENV)/ready-evaluate ## Compare the ECG analyzer with others, on held-out and real ECGs (ECG_RECORDS)
+ecg-record: $(VENV)/ecg.dat ## Fetch a real ECG for the tests and evaluate-ecg, from a wheel of scipy (36 MB)
+
+evaluate-ecg: $(VENV)/ready-evaluate $(VENV)/ecg.dat ## Compare the ECG analyzer with others, on held-out and real ECGs (ECG_RECORDS)
 	@$(BIN)/python -m tests.evaluation.ecg $(if $(RECORDS),--records $(RECORDS)) \
 		$(if $(ONLY),--only "$(ONLY)") $(if $(EVALUATION),--json $(EVALUATION))
 
@@ -319,6 +321,17 @@ $(VENV)/ready-evaluate: $(VENV)/ready-dev common/requirements-evaluate.txt
 	@$(INSTALL) common/requirements-evaluate.txt
 	@touch $@
 	@echo "Installed in $(VENV): $$(du -sh $(VENV) | cut -f1)"
+
+# Any of its wheels has the ECG; later versions have none.
+$(VENV)/ecg.dat: $(VENV)/ready common/requirements-ecg.txt
+	@echo "Fetching an ECG from $$(sed -n 's/ .*//; 1p' common/requirements-ecg.txt)"
+	@folder=$$(mktemp -d) && trap "rm -rf $$folder" EXIT && \
+	$(BIN)/python -m pip download --disable-pip-version-check --progress-bar off --quiet \
+		--require-hashes --no-deps --only-binary :all: --python-version 3.11 \
+		--platform manylinux2014_x86_64 --dest $$folder -r common/requirements-ecg.txt && \
+	$(BIN)/python -c 'import sys, zipfile; \
+		sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read("scipy/misc/ecg.dat"))' \
+		$$folder/*.whl >$@.part && mv $@.part $@
 
 $(VENV)/ready-audit: $(VENV)/ready-dev common/requirements-audit.txt
 	@echo "Installing $$(grep -c == common/requirements-audit.txt) packages from common/requirements-audit.txt"

@@ -1,6 +1,7 @@
 """Real records: those in the folder that ``ECG_RECORDS`` names, pydicom's, scipy's."""
 
 import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,13 +14,17 @@ import pydicom
 from pydicom.data import get_testdata_file
 
 from common.domain.ecg_measures import EcgMeasures
+from common.formats.ecg.wfdb import open_wfdb
 from fr_brain.analyzers.ecg.measure import measure
+from tests.evaluation.ecg.annotations import beats_of
 from tests.evaluation.ecg.matching import BeatCounts, match_beats
 from tests.evaluation.ecg.outcomes import times_of
 from tests.evaluation.ecg.peers import detect
 
-BEATS = frozenset("NLRBAaJSVrFejnE/fQ?")
-"""The annotation codes that stand for beats (MIT-BIH)."""
+SCIPY = Path(sys.prefix, "ecg.dat")
+"""MIT-BIH record 208, 5 minutes of one lead without annotations, from scipy 1.11 (``make
+ecg-record``)."""
+_SCIPY_HZ, _SCIPY_GAIN, _SCIPY_ZERO = 360.0, 200, 1024
 DEVICE = {"rr_ms": 982, "pr_ms": 161, "qrs_ms": 75, "qt_ms": 368, "qtc_bazett_ms": 370}
 """What the device measured in pydicom's ``waveform_ecg.dcm``."""
 _GOAL = 0.999
@@ -57,21 +62,24 @@ def folder() -> Path | None:
 
 
 def read_wfdb(name: str) -> RealRecord:
-    """A record of the folder, read by the package ``wfdb``."""
-    import wfdb
+    """A record of the folder."""
+    path = (folder() or Path()) / f"{name}.hea"
+    opened = open_wfdb(path)
+    recording, notes = opened.recording, path.with_suffix(".atr")
+    samples = np.full((recording.samples, len(recording.leads)), np.nan, np.float32, order="F")
+    opened.read(samples)
+    hz = recording.sampling_rate_hz
+    assert hz is not None
+    beats = tuple(at / hz for at in beats_of(notes)) if notes.exists() else None
+    return RealRecord(name, samples, hz, recording.leads, beats)
 
-    path = str((folder() or Path()) / name)
-    record = wfdb.rdrecord(path)
-    beats = None
-    if Path(f"{path}.atr").exists():
-        notes = wfdb.rdann(path, "atr")
-        beats = tuple(
-            float(at / record.fs)
-            for at, symbol in zip(notes.sample, notes.symbol, strict=True)
-            if symbol in BEATS
-        )
-    samples = record.p_signal.astype(np.float32)
-    return RealRecord(name, samples, float(record.fs), tuple(record.sig_name), beats)
+
+def read_scipy() -> RealRecord:
+    """scipy's sample."""
+    with np.load(SCIPY) as file:
+        digital = file["ecg"].astype(np.float32)
+    millivolts = (digital[:, None] - _SCIPY_ZERO) / _SCIPY_GAIN
+    return RealRecord("scipy's ecg.dat", millivolts, _SCIPY_HZ, ("MLII",))
 
 
 def read_dicom() -> RealRecord:
@@ -88,6 +96,8 @@ def read_dicom() -> RealRecord:
 def read_records() -> Iterator[RealRecord]:
     """All that are there."""
     yield read_dicom()
+    if SCIPY.exists():
+        yield read_scipy()
     place = folder()
     if place is not None:
         for header in sorted(place.glob("*.hea")):
