@@ -12,7 +12,13 @@ before it is than the one before that, which is small in most rhythms:
 The digits are those of base64url (RFC 4648, section 5): A to Z, a to z, 0 to 9, ``-`` and ``_``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
 
 DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 CHARACTERS_MAX = 150_000
@@ -21,11 +27,20 @@ CHARACTERS_MAX = 150_000
 STEPS_MS = (1, 2, 4, 8)
 """The steps that are tried, the finest first."""
 
-_VALUES = {digit: value for value, digit in enumerate(DIGITS)}
 _ONE = 48
 _TWO = _ONE + 15 * 64
 _LONG = 63
 _LONG_DIGITS = 7
+_LONGEST = 1 + _LONG_DIGITS
+_LAST_MAX = 1 << 62
+_WRONG = "the times of R peaks are not encoded as they should be"
+
+_CODES = np.frombuffer(DIGITS.encode(), np.uint8)
+_VALUES = np.full(256, -1)
+_VALUES[_CODES] = np.arange(64)
+_LENGTHS = np.where(_VALUES < _ONE, 1, np.where(_VALUES < _LONG, 2, _LONGEST))
+_LENGTHS_OF = _LENGTHS.astype(np.uint8).tobytes()
+"""How many digits a number has, by its first one."""
 
 
 def encode(times_ms: Sequence[float]) -> tuple[int, int, str]:
@@ -38,8 +53,9 @@ def encode(times_ms: Sequence[float]) -> tuple[int, int, str]:
         The step in ms, the number of times that are in the text, and the text.
     """
     step, listed, text = STEPS_MS[0], 0, ""
+    times = np.asarray(times_ms, np.float64)
     for step in STEPS_MS:
-        listed, text = _encode([round(time / step) for time in times_ms])
+        listed, text = _encode(np.rint(times / step).astype(np.int64))
         if listed == len(times_ms):
             break
     return step, listed, text
@@ -51,52 +67,50 @@ def decode(text: str, step_ms: int) -> tuple[int, ...]:
     Raises:
         ValueError: the text does not come from ``encode``.
     """
-    times, time, interval = [], 0, 0
-    for number in _numbers(text):
-        interval += -(number + 1) // 2 if number % 2 else number // 2
-        time += interval
-        if interval < 0:
-            raise ValueError("the times of R peaks are not in ascending order")
-        times.append(time * step_ms)
-    return tuple(times)
+    numbers = _numbers(text)
+    intervals = np.cumsum(np.where(numbers % 2, -(numbers + 1) // 2, numbers // 2))
+    if len(intervals) and intervals.min() < 0:
+        raise ValueError("the times of R peaks are not in ascending order")
+    if len(intervals) and int(intervals.max()) * len(intervals) * step_ms > _LAST_MAX:
+        raise ValueError(_WRONG)
+    return tuple((np.cumsum(intervals) * step_ms).tolist())
 
 
-def _encode(steps: Sequence[int]) -> tuple[int, str]:
-    parts: list[str] = []
-    length = before = interval = 0
-    for count, step in enumerate(steps):
-        change = step - before - interval
-        interval, before = step - before, step
-        part = _digits(2 * change if change >= 0 else -2 * change - 1)
-        length += len(part)
-        if length > CHARACTERS_MAX:
-            return count, "".join(parts)
-        parts.append(part)
-    return len(steps), "".join(parts)
+def _encode(steps: Ints) -> tuple[int, str]:
+    """How many times fit, and their text."""
+    changes = np.diff(np.diff(steps, prepend=0), prepend=0)
+    numbers = np.where(changes >= 0, 2 * changes, -2 * changes - 1)
+    lengths = np.where(numbers < _ONE, 1, np.where(numbers < _TWO, 2, _LONGEST))
+    ends = np.cumsum(lengths)
+    listed = int(np.searchsorted(ends, CHARACTERS_MAX, side="right"))
+    numbers, lengths, ends = numbers[:listed], lengths[:listed], ends[:listed]
+    digits = np.zeros(int(ends[-1]) if listed else 0, np.intp)
+    one, two, long = (lengths == length for length in (1, 2, _LONGEST))
+    digits[ends[one] - 1] = numbers[one]
+    high, low = np.divmod(numbers[two] - _ONE, 64)
+    digits[ends[two] - 2], digits[ends[two] - 1] = _ONE + high, low
+    digits[ends[long] - _LONGEST] = _LONG
+    for place in range(_LONG_DIGITS):
+        digits[ends[long] - 1 - place] = numbers[long] >> 6 * place & 63
+    return listed, _CODES[digits].tobytes().decode()
 
 
-def _digits(number: int) -> str:
-    if number < _ONE:
-        return DIGITS[number]
-    if number < _TWO:
-        high, low = divmod(number - _ONE, 64)
-        return DIGITS[_ONE + high] + DIGITS[low]
-    places = range(_LONG_DIGITS - 1, -1, -1)
-    return DIGITS[_LONG] + "".join(DIGITS[number >> 6 * place & 63] for place in places)
-
-
-def _numbers(text: str) -> Iterator[int]:
-    try:
-        values = iter([_VALUES[digit] for digit in text])
-        for value in values:
-            if value < _ONE:
-                yield value
-            elif value < _LONG:
-                yield _ONE + 64 * (value - _ONE) + next(values)
-            else:
-                number = 0
-                for _ in range(_LONG_DIGITS):
-                    number = 64 * number + next(values)
-                yield number
-    except (KeyError, StopIteration, RuntimeError):
-        raise ValueError("the times of R peaks are not encoded as they should be") from None
+def _numbers(text: str) -> Ints:
+    data = text.encode("ascii", "replace")  # by a question mark, which is no digit
+    values: Any = _VALUES[np.frombuffer(data, np.uint8)]
+    lengths = data.translate(_LENGTHS_OF)
+    starts, at = [], 0
+    while at < len(data):
+        starts.append(at)
+        at += lengths[at]
+    if at != len(data) or (len(values) and values.min() < 0):
+        raise ValueError(_WRONG)
+    places = np.array(starts, np.intp)
+    numbers = values[places]
+    two = np.flatnonzero((numbers >= _ONE) & (numbers < _LONG))
+    long = np.flatnonzero(numbers == _LONG)
+    numbers[two] = _ONE + 64 * (numbers[two] - _ONE) + values[places[two] + 1]
+    numbers[long] = 0
+    for place in range(1, _LONGEST):
+        numbers[long] = 64 * numbers[long] + values[places[long] + place]
+    return np.asarray(numbers, np.int64)

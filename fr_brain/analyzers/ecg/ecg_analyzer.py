@@ -87,9 +87,11 @@ class EcgAnalyzer:
         rate = signal.sampling_rate_hz
         if self._measure is None or rate is None or not set(units) <= set(_MILLIVOLTS):
             return None
+        scale = np.array([_MILLIVOLTS[unit] for unit in units])
         with np.errstate(over="ignore", invalid="ignore"):
-            scale = np.array([_MILLIVOLTS[unit] for unit in units])
-            samples = (voxels * scale).astype(np.float32)
+            # A day of samples is not copied for nothing.
+            scaled = voxels if (scale == 1).all() else voxels * scale
+            samples = scaled.astype(np.float32, copy=False)
         return self._measure(samples, rate, signal.leads)
 
 

@@ -51,6 +51,12 @@ def test_more_beats_than_fit_are_cut_at_the_end() -> None:
     assert abs(decode(text, step)[-1] - times[listed - 1]) <= 4
 
 
+def test_no_text_makes_times_that_are_too_large_to_add() -> None:
+    assert decode("", 1) == ()
+    with pytest.raises(ValueError, match="R peaks"):
+        decode("_______-" * 9_000 + "A" * 78_000, 8)
+
+
 @pytest.mark.parametrize("text", ["A ", "0", "_AAA", "é", "UF", "U1"])
 def test_what_is_no_such_text_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="R peaks"):

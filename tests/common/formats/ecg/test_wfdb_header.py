@@ -51,7 +51,9 @@ def test_the_date_may_come_first_as_in_the_challenges(when: str) -> None:
     assert record.start == datetime.fromisoformat("2020-05-05T09:49:17")
 
 
-@pytest.mark.parametrize("when", ["2006", "", "10:30:00 2006", "05-May-2020", "99:49:17 05/05/2020"])
+@pytest.mark.parametrize(
+    "when", ["2006", "", "10:30:00 2006", "05-May-2020", "99:49:17 05/05/2020"]
+)
 def test_a_start_that_is_none_does_not_refuse_the_record(when: str) -> None:
     record = parse_header(f"S0287ECG 1 500 5000 {when}\nS0287ECG.dat 16 1000/mV")
     assert (record.start, record.samples) == (None, 5000)
