@@ -23,29 +23,34 @@ _TASKS_MAX = 64
 
 def nifti(data: bytes) -> None:
     """Read the bytes as a NIfTI file, gzipped if they start like gzip."""
-    with _folder() as folder:
+    with scratch_folder() as folder:
         (folder / "scan.nii").write_bytes(data)
-        _send_all(folder / "scan.nii")
+        send_all(folder / "scan.nii")
 
 
 def dicom(data: bytes) -> None:
     """Read the bytes as a DICOM file and decode its pixels."""
-    with _folder() as folder:
+    with scratch_folder() as folder:
         (folder / "scan.dcm").write_bytes(data)
-        _send_all(folder / "scan.dcm")
+        send_all(folder / "scan.dcm")
 
 
 def stack(data: bytes) -> None:
     """Read a folder of DICOM slices whose headers come from the bytes; see ``headers``."""
     files = series(data)
-    with _folder() as folder:
+    with scratch_folder() as folder:
         for number, content in enumerate(files):
             (folder / f"{number}.dcm").write_bytes(content)
         if files:
-            _send_all(folder)
+            send_all(folder)
 
 
-def _send_all(path: Path) -> None:
+def send_all(path: Path) -> None:
+    """Read all scans of a file or folder, as Fr-PACS does.
+
+    Raises:
+        Exception: a finding; ``FrError`` is none.
+    """
     with suppress(FrError):
         source = FileSource(
             path,
@@ -62,7 +67,7 @@ def _send_all(path: Path) -> None:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def scratch_folder() -> Iterator[Path]:
     """An empty folder, in memory if possible."""
     with tempfile.TemporaryDirectory(prefix="fr-fuzz-", dir=_memory()) as name:
         yield Path(name)

@@ -30,6 +30,7 @@ from common.wire.frames import encode
 from common.wire.messages import Scan
 from common.wire.protocol import Side
 from tests.common.wire.frames import EXAMPLES
+from tests.fuzz.ecg_seeds import ecg_seeds
 from tests.fuzz.headers import ATTRIBUTES, file, usual
 from tests.fuzz.targets import CORPUS
 from tests.fuzz.wire import KEY
@@ -188,7 +189,13 @@ def _changed(count: int, changes: dict[int, dict[tuple[int, int], bytes]]) -> by
     return data
 
 
-SEEDS = {"wire": wire_seeds, "nifti": nifti_seeds, "dicom": dicom_seeds, "stack": stack_seeds}
+SEEDS = {
+    "wire": wire_seeds,
+    "nifti": nifti_seeds,
+    "dicom": dicom_seeds,
+    "stack": stack_seeds,
+    "ecg": ecg_seeds,
+}
 
 
 def main() -> None:

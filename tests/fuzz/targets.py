@@ -20,6 +20,7 @@ TARGETS: dict[str, tuple[str, int]] = {
     "nifti": ("tests.fuzz.images", 8 * 1024),
     "dicom": ("tests.fuzz.images", 16 * 1024),
     "stack": ("tests.fuzz.images", 2 * 1024),
+    "ecg": ("tests.fuzz.ecgs", 16 * 1024),
 }
 
 
