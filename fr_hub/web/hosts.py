@@ -8,7 +8,7 @@ name comes from no browser.
 """
 
 import ipaddress
-import socket
+import platform
 from collections.abc import Iterable
 
 from cryptography import x509
@@ -77,7 +77,7 @@ def _without_port(host: str) -> str | None:
 
 def names_of(settings: WebSettings) -> frozenset[str]:
     """The names under which clients may reach the API."""
-    machine = socket.gethostname().lower()
+    machine = platform.node().lower()
     names = {"localhost", machine, machine.partition(".")[0], settings.web_host.lower()}
     return frozenset(names | set(settings.web_hosts) | _certified(settings)) - {""}
 
