@@ -103,8 +103,8 @@ class Requests:
                 )
             except DuplicateKeyError:  # another one took it at this moment
                 continue
-            known = _request(found)
-            if found.get("runner") != runner:
+            known = _request(found or {})
+            if found is None or found.get("runner") != runner:
                 running = again or known.answer is None
                 return Begun(False, KnownRequest(known.request, known.answer, running))
             return Begun(True, known if found["repeated"] else None)
