@@ -34,7 +34,8 @@ def test_by_the_token_a_user_gets_a_token(stranger: TestClient, context: WebCont
     assert (answer.json()["username"], answer.json()["tenant"]) == ("user", "default")
     bearer = {"Authorization": f"Bearer {answer.json()['token']}"}
     assert stranger.get(f"{API}/scans", headers=bearer).status_code == 200
-    one, _ = events(context)
+    asked, one, _ = events(context)
+    assert (asked["outcome"], asked["account"]) == ("asked for", "user")
     assert (one["by"], one["account"], one["kind"]) == ("x-admin-token", "user", "change")
     again = stranger.post(PATH, json={"username": "user"}, headers=headers)
     assert again.status_code == 409
