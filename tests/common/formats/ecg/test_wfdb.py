@@ -136,6 +136,11 @@ def test_a_record_that_is_cut_is_refused(tmp_path: Path) -> None:
         open_wfdb(path)
 
 
+def test_a_file_that_is_longer_is_read_as_far_as_the_header_says(tmp_path: Path) -> None:
+    opened = open_wfdb(write_record(tmp_path, "r", VALUES, declared=5))
+    np.testing.assert_allclose(samples_of(opened), VALUES[:5] / 200, rtol=1e-6)
+
+
 def test_a_header_without_its_samples_is_refused(tmp_path: Path) -> None:
     path = write_record(tmp_path, "r", VALUES)
     (tmp_path / "r.dat").unlink()
