@@ -17,6 +17,7 @@ from fr_hub.web.models import Answer
 
 router = APIRouter(prefix="/audit", tags=["audit"])
 
+
 class TrailFinding(Answer):
     """One kind of finding."""
 

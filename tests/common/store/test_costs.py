@@ -352,7 +352,7 @@ COSTS = {
         patients_of(PatientOrder.CREATED, search=Search(pseudonym="sub-4")), finds=1
     ),
     "whether a pseudonym is in use": Cost(
-        lambda store: store.patients._others("tenant-0", "patient-0", ["sub-4", "sub-9"])
+        lambda store: store.patients._claims.is_taken("tenant-0", "patient-0", ["sub-4", "sub-9"])
     ),
     "erasures of patients to complete": Cost(lambda store: store.patients.erasures(), 0, 1),
     "list all measurements": Cost(measured(), finds=10),
