@@ -59,8 +59,7 @@ def write(
 async def watch(port: int, token: str, seen: list[tuple[str, float]], ready: list[int]) -> None:
     """Read the feed, and note when each scan was first told."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    headers = f"Host: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"
-    request = f"GET /api/v1/events HTTP/1.1\r\n{headers}"
+    request = f"GET /api/v1/events HTTP/1.1\r\nHost: [::1]\r\nAuthorization: Bearer {token}\r\n\r\n"
     writer.write(request.encode())
     while line := await reader.readline():
         if line.startswith(b"event: ready"):

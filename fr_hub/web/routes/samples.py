@@ -27,7 +27,7 @@ router = APIRouter(tags=["scans"])
 MEDIA_TYPE = "application/octet-stream"
 _STEPS = ", ".join(map(str, STEPS))
 
-Step = Annotated[int, Query(ge=1, le=STEPS[-1], description=f"samples in a column: {_STEPS}")]
+Step = Annotated[int, Query(ge=1, le=STEPS[-1], description=f"samples per column: {_STEPS}")]
 First = Annotated[int, Query(ge=0, le=2**31, description="the first column")]
 Columns = Annotated[int, Query(ge=1, le=COLUMNS_MAX, description="maximum number of columns")]
 

@@ -5647,7 +5647,7 @@ export interface operations {
                 columns?: number;
                 /** @description the first column */
                 first?: number;
-                /** @description samples in a column: 1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576 */
+                /** @description samples per column: 1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576 */
                 step?: number;
             };
             header?: never;
@@ -9682,7 +9682,7 @@ export interface operations {
                 columns?: number;
                 /** @description the first column */
                 first?: number;
-                /** @description samples in a column: 1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576 */
+                /** @description samples per column: 1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576 */
                 step?: number;
             };
             header?: never;
