@@ -44,7 +44,8 @@ class Web:
             HUB_DISK_FREE_MIB="0",
             **given,
         )
-        until(self._answers, 60)
+        until(lambda: self._answers() or self.process.poll() is not None, 120)
+        assert self.process.poll() is None
 
     def _answers(self) -> bool:
         with contextlib.suppress(httpx2.TransportError):
