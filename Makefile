@@ -247,8 +247,9 @@ lint: $(VENV)/ready-dev ## Check format, lint rules and types
 	$(BIN)/ruff check $(PACKAGES) tests
 	$(BIN)/mypy
 
-template: $(VENV)/ready-dev ## Generate the anatomy of the phantoms again
+template: $(VENV)/ready-dev ## Generate the anatomy of the phantoms and the template again
 	$(BIN)/python -m tests.fr_pacs.sources.phantom.make_template
+	$(BIN)/python -m tests.fr_brain.analyzers.volume.registration.make_template
 
 picture: $(VENV)/ready ## Create the picture in the README, the report of a synthetic head
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \

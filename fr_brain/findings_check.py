@@ -18,7 +18,7 @@ HEADER_BYTES_MAX = 4096
 
 _ROOM = REPORT_BYTES_MAX - HEADER_BYTES_MAX
 _FIXED_BYTES = 4096
-_LESION_BYTES = 512
+_LESION_BYTES = 768
 _ITEM_BYTES = 80
 """More than a number takes as BSON, with a name of 48 characters."""
 
@@ -65,6 +65,10 @@ def most_bytes(findings: Findings) -> int:
         size += _CHARACTER_BYTES * len(findings.lesions.missed or "")
         for lesion in findings.lesions.largest:
             size += _LESION_BYTES + _ITEM_BYTES * len(lesion.centroid_voxel)
+    if findings.registration is not None:
+        size += _LESION_BYTES
+        for text in (findings.registration.template, findings.registration.withheld or ""):
+            size += _ITEM_BYTES + _CHARACTER_BYTES * len(text)
     for value in (*findings.parameters.values(), *findings.thresholds.values()):
         several = len(value) if isinstance(value, str | tuple) else 0
         size += _ITEM_BYTES + _ITEM_BYTES * several

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from common.domain.types import Count, Flag, Frozen, Name, Text, Value
+from common.domain.types import Affine, Count, Flag, Frozen, Name, Text, Value
 
 LESIONS_LISTED_MAX = 500
 """The most lesions that a report lists one by one."""
@@ -20,6 +20,15 @@ class Verdict(StrEnum):
     PASS = "pass"  # noqa: S105 - a verdict, not a password
     WARN = "warn"  # measures are given; ``reasons`` says what limits them
     FAIL = "fail"  # the scan cannot be analysed; no measures are given
+
+
+class Region(StrEnum):
+    """Where a lesion lies, by the criteria of McDonald 2017 for multiple sclerosis."""
+
+    PERIVENTRICULAR = "periventricular"  # beside the lateral ventricles
+    JUXTACORTICAL = "juxtacortical"  # in or beside the cortex
+    INFRATENTORIAL = "infratentorial"  # in cerebellum or brain stem
+    DEEP_WHITE_MATTER = "deep_white_matter"  # none of these
 
 
 class AlwaysValid(Frozen):
@@ -96,6 +105,21 @@ class Lesion(AlwaysValid):
     centroid_mm: tuple[float, float, float] | None = Field(
         description="centroid in mm, RAS+; null if the image has no affine"
     )
+    mni_mm: tuple[float, float, float] | None = Field(
+        default=None,
+        description="centroid in MNI space (MNI152), mm, RAS+; null if it is withheld: see "
+        "registration",
+    )
+    region: Region | None = Field(
+        default=None,
+        description="region by the criteria of McDonald 2017; deep_white_matter is none of the "
+        "others, deep grey matter included; null if it is withheld: see registration",
+    )
+    slice_number: Count | None = Field(
+        default=None,
+        ge=1,
+        description="slice of the centroid: its position along the image's third axis, from 1",
+    )
     extent_mm: tuple[float, float, float] | None = Field(
         default=None,
         description="bounding box in mm: left-right, posterior-anterior, inferior-superior",
@@ -130,6 +154,59 @@ class SizeCounts(AlwaysValid):
         )
 
 
+class RegionLoad(AlwaysValid):
+    """The lesions of one region."""
+
+    count: Count = Field(description="number of lesions")
+    volume_ml: float | None = Field(
+        default=None, ge=0, description="their volume, ml; null if a reason withholds it"
+    )
+
+
+class RegionCounts(AlwaysValid):
+    """Lesions by region, by the criteria of McDonald 2017."""
+
+    periventricular: RegionLoad = Field(description="beside the lateral ventricles")
+    juxtacortical: RegionLoad = Field(description="in or beside the cortex")
+    infratentorial: RegionLoad = Field(description="in cerebellum or brain stem")
+    deep_white_matter: RegionLoad = Field(description="in none of these")
+
+    @classmethod
+    def of(cls, lesions: Iterable[tuple[Region, float | None]]) -> Self:
+        """Count lesions by their regions, with their volumes in ml."""
+        found: dict[str, list[float | None]] = {region.value: [] for region in Region}
+        for region, ml in lesions:
+            found[region.value].append(ml)
+        loads = {}
+        for name, volumes in found.items():
+            known = [ml for ml in volumes if ml is not None]
+            total = sum(known) if len(known) == len(volumes) else None
+            loads[name] = RegionLoad(count=len(volumes), volume_ml=total)
+        return cls(**loads)
+
+
+class Registration(AlwaysValid):
+    """How the head was found in MNI space, from which regions and MNI coordinates follow."""
+
+    template: Text = Field(description="what the head was registered to")
+    overlap: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Dice coefficient of the head's brain tissue and the template's; null if "
+        "nothing fits",
+    )
+    to_mni: Affine | None = Field(
+        default=None,
+        description="affine transform from mm in the scan's space to mm in MNI space, 3 x 4, RAS+; "
+        "null if it is withheld",
+    )
+    withheld: Text | None = Field(
+        default=None,
+        description="why the report has no regions and MNI coordinates; null if it has them",
+    )
+
+
 class Lesions(AlwaysValid):
     """The lesions found: totals, and the largest ones listed."""
 
@@ -146,6 +223,11 @@ class Lesions(AlwaysValid):
     by_size: SizeCounts | None = Field(
         default=None,
         description="number of lesions by size; null if the analyzer gives none and lists not all",
+    )
+    by_region: RegionCounts | None = Field(
+        default=None,
+        description="number and volume of all lesions by region; null if they are withheld (see "
+        "registration), or the analyzer gives none",
     )
     largest: tuple[Lesion, ...] = Field(
         default=(),
@@ -222,6 +304,9 @@ class Findings(AlwaysValid):
     lesions: Lesions | None = Field(description="null if the quality verdict is 'fail'")
     volumes: Volumes | None = Field(
         default=None, description="null if the quality verdict is 'fail' or the image has no affine"
+    )
+    registration: Registration | None = Field(
+        default=None, description="null if the analyzer does not register the head"
     )
     parameters: dict[Name, Value] = Field(
         default={},

@@ -11,6 +11,10 @@ from common.domain.findings import (
     Lesion,
     Lesions,
     Quality,
+    Region,
+    RegionCounts,
+    RegionLoad,
+    Registration,
     Verdict,
     Volumes,
     about_absence,
@@ -59,6 +63,7 @@ def _lines(report: BrainReport) -> Iterator[str]:
         yield f"Findings:  of kind {findings.kind}: the JSON has them ({findings.content_schema})"
     elif findings.lesions is not None:
         yield from _lesions(findings.lesions, findings.quality)
+        yield from _withheld(findings.lesions, findings.registration)
     if findings.volumes is not None:
         yield f"Volumes:   {_volumes(findings.volumes)}"
     yield (
@@ -130,11 +135,31 @@ def _lesions(lesions: Lesions, quality: Quality) -> Iterator[str]:
     if lesions.by_size is not None:
         sizes = (f"{getattr(lesions.by_size, field)} of {name}" for field, name in _SIZES)
         yield f"           by size: {', '.join(sizes)}"
+    if lesions.by_region is not None:
+        yield wrapped("           ", f"by region: {', '.join(_regions(lesions.by_region))}")
     for lesion in lesions.largest[:LESIONS_SHOWN]:
         yield f"           {_lesion(lesion)}"
     more = lesions.count - min(LESIONS_SHOWN, len(lesions.largest))
     if lesions.largest and more > 0:
         yield f"           and {more} more"
+
+
+def _regions(regions: RegionCounts) -> Iterator[str]:
+    for region in Region:
+        load: RegionLoad = getattr(regions, region)
+        total = f" ({_ml(load.volume_ml)})" if load.count and load.volume_ml is not None else ""
+        yield f"{load.count} {_region_name(region)}{total}"
+
+
+def _region_name(region: Region) -> str:
+    return region.replace("_", " ")
+
+
+def _withheld(lesions: Lesions, registration: Registration | None) -> Iterator[str]:
+    """Why lesions have no region."""
+    if lesions.count and registration is not None and registration.withheld is not None:
+        text = f"regions withheld: {one_line(registration.withheld)}"
+        yield wrapped("           ", text)
 
 
 def _lesion(lesion: Lesion) -> str:
@@ -143,6 +168,12 @@ def _lesion(lesion: Lesion) -> str:
         parts.append(f"at {_place(lesion.centroid_mm)} mm")
     else:
         parts.append(f"at voxel {', '.join(f'{index:.1f}' for index in lesion.centroid_voxel)}")
+    if lesion.region is not None:
+        parts.append(_region_name(lesion.region))
+    if lesion.mni_mm is not None:
+        parts.append(f"MNI {' '.join(f'{mm:.0f}' for mm in lesion.mni_mm)}")
+    if lesion.slice_number is not None:
+        parts.append(f"slice {lesion.slice_number}")
     if lesion.extent_mm is not None:
         parts.append(f"{' x '.join(f'{mm:.0f}' for mm in lesion.extent_mm)} mm")
     if lesion.intensity_ratio is not None:

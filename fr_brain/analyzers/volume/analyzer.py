@@ -25,6 +25,7 @@ from fr_brain.analyzers.volume.lesions import MIN_ML, MeasuredLesion
 from fr_brain.analyzers.volume.limits import limits_of
 from fr_brain.analyzers.volume.normalize import WHITE
 from fr_brain.analyzers.volume.quality import is_field_corrected, quality_warnings
+from fr_brain.analyzers.volume.registration.locate import LocatedLesion, locate
 from fr_brain.analyzers.volume.segment import Segmentation, segment
 
 LARGEST_LISTED = min(20, LESIONS_LISTED_MAX)
@@ -50,7 +51,7 @@ class VolumeAnalyzer:
     """
 
     name = "volume"
-    version = "7"
+    version = "8"
     scan_types = frozenset({"volume", "flair", "t1"})
     priority = 0
 
@@ -103,6 +104,7 @@ def _findings(scan: BrainScan, segmentation: Segmentation) -> Findings:
     if not measured:
         ml = {name: volume for name, volume in ml.items() if name not in ("grey", "white")}
     sizes = [lesion.voxels * image.voxel_ml for lesion in lesions]
+    located = locate(scan, segmentation)
     head_ml = max(segmentation.masks.head_ml, ml["intracranial"])
     return Findings(
         quality=Quality(
@@ -123,9 +125,12 @@ def _findings(scan: BrainScan, segmentation: Segmentation) -> Findings:
             volume_ml=ml["lesion"] if measured else None,
             missed=MISSED_ON_T1 if segmentation.t1_like else None,
             by_size=SizeCounts.of(sizes) if measured else None,
+            by_region=located.by_region(sizes if measured else None),
             largest=tuple(
-                _lesion(lesion, scan, segmentation, measured=measured)
-                for lesion in lesions[:LARGEST_LISTED]
+                _lesion(lesion, place, scan, segmentation, measured=measured)
+                for lesion, place in zip(
+                    lesions[:LARGEST_LISTED], located.lesions[:LARGEST_LISTED], strict=True
+                )
             ),
         ),
         volumes=Volumes(
@@ -136,6 +141,7 @@ def _findings(scan: BrainScan, segmentation: Segmentation) -> Findings:
             white_matter_ml=ml.get("white"),
             csf_ml=ml["csf"],
         ),
+        registration=located.registration,
         parameters={
             "contrast": "t1" if segmentation.t1_like else "flair",
             "smallest_lesion_ml": MIN_ML,
@@ -185,7 +191,12 @@ def _check_geometry(scan: BrainScan, voxels: npt.NDArray[Any]) -> None:
 
 
 def _lesion(
-    lesion: MeasuredLesion, scan: BrainScan, segmentation: Segmentation, *, measured: bool
+    lesion: MeasuredLesion,
+    place: LocatedLesion,
+    scan: BrainScan,
+    segmentation: Segmentation,
+    *,
+    measured: bool,
 ) -> Lesion:
     image = segmentation.image
     centroid = image.scan_index(lesion.centroid)
@@ -197,6 +208,9 @@ def _lesion(
         volume_ml=lesion.voxels * image.voxel_ml if measured else None,
         centroid_voxel=centroid,
         centroid_mm=(float(x), float(y), float(z)),
+        mni_mm=place.mni_mm,
+        region=place.region,
+        slice_number=place.slice_number,
         extent_mm=(edges[2], edges[1], edges[0]),
         intensity_ratio=round(lesion.ratio, 4),
         confidence=round(1 - math.exp2(-2 * max(0.0, lesion.cnr) / _CERTAIN_CNR), 3),

@@ -1,6 +1,7 @@
 """A realistic head with known lesions, drawn from a seed: painted at 1 mm, then seen by a scanner
 with a slice profile, coils, noise and, where wanted, motion and truncation."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,19 @@ from tests.evaluation.realistic.lesions import Painted, paint
 
 _PROFILE = 5  # samples across a thick slice
 _PROFILE_MM = 2.0  # slices at least this thick have a profile
+_LANDMARKS_MM = 10.0
 _WHITE = 600.0
 _TEXTURE_T1 = {"grey": (0.64, 0.74), "csf": (0.15, 0.3)}
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """Points of the brain, some millimetres apart, whose true position in MNI space is known."""
+
+    scan_mm: npt.NDArray[np.float64]
+    """Positions in the scan's space, (n, 3)."""
+    mni_mm: npt.NDArray[np.float64]
+    """Positions in the space of the anatomy's own file, (n, 3)."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,9 @@ class Head:
     """Of each lesion, with its partial volumes."""
     true_ml: dict[str, float]
     """``grey``, ``white``, ``csf``, ``intracranial``, ``lesion``, with partial volumes."""
+    places: tuple[str, ...]
+    """Where each lesion was put."""
+    landmarks: Landmarks
 
 
 def make_head(family: str, seed: int, index: int, kind: Kind) -> Head:
@@ -60,7 +75,7 @@ def make_head(family: str, seed: int, index: int, kind: Kind) -> Head:
     noisy = _rician(seen, draw.uniform(*kind.noise_percent) / 100, draw)
     if kind.stripped:
         noisy *= seen > 0
-    return _head(scanner, kind, noisy, share, labels, base)
+    return _head(scanner, kind, noisy, share, labels, base, painted.places)
 
 
 def _intensities(base: Anatomy, kind: Kind, painted: Painted, draw: np.random.Generator) -> Floats:
@@ -187,6 +202,27 @@ class _Scanner:
         seen = ndimage.map_coordinates(image, self.points(every=every), order=order)
         return np.asarray(seen, np.float32)
 
+    def landmarks(self, base: Anatomy) -> Landmarks:
+        """The brain's points, about a centimetre apart."""
+        every = [max(1, round(_LANDMARKS_MM / mm)) for mm in self.spacing_mm]
+        finest = math.gcd(*every)
+        thin = tuple(slice(None, None, own // finest) for own in every)
+        inside = [part[thin].ravel() for part in self.points(every=finest)]
+        index = np.array(inside).T.astype(np.float64)
+        grid = np.meshgrid(
+            *(np.arange(0, n, own) for n, own in zip(self.shape, every, strict=True)), indexing="ij"
+        )
+        scan = np.array([axis.ravel() for axis in grid]).T
+        shape = np.array(base.brain.shape)
+        near = np.rint(index).astype(int)
+        within = np.all((near >= 0) & (near < shape), axis=1)
+        within[within] = base.brain[tuple(near[within].T)]
+        affine = np.array(self.affine)
+        return Landmarks(
+            scan[within] @ affine[:, :3].T + affine[:, 3],
+            index[within] @ base.to_mni[:3, :3].T + base.to_mni[:3, 3],
+        )
+
     def see_lesions(self, painted: Painted) -> tuple[Floats, npt.NDArray[np.uint8]]:
         """Shares and labels of the lesions, sampled only where they are."""
         every = 3
@@ -266,6 +302,7 @@ def _head(
     share: Floats,
     labels: npt.NDArray[np.uint8],
     base: Anatomy,
+    places: list[str],
 ) -> Head:
     voxel_ml = float(np.prod(scanner.spacing_mm)) / 1000
     found: Bools = share >= 0.5
@@ -296,4 +333,6 @@ def _head(
         labels=np.asfortranarray(labels),
         lesion_ml=tuple(float(sizes[n]) * voxel_ml for n in kept.tolist()),
         true_ml=parts | {"intracranial": intracranial, "lesion": lesion},
+        places=tuple(places[n - 1] for n in kept.tolist()),
+        landmarks=scanner.landmarks(base),
     )

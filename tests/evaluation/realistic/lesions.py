@@ -8,7 +8,7 @@ import numpy.typing as npt
 from tests.evaluation.realistic.anatomy import Anatomy, Bools, Floats
 from tests.evaluation.realistic.kinds import Kind
 
-_PLACES = ("periventricular", "juxtacortical", "deep", "infratentorial")
+PLACES = ("periventricular", "juxtacortical", "deep", "infratentorial")
 _CHANCES = (0.4, 0.25, 0.27, 0.08)
 _STREAKS = 6  # waves that make the surface of a lesion uneven
 
@@ -23,23 +23,26 @@ class Painted:
     """Intensity of the lesion there, over white matter."""
     labels: npt.NDArray[np.uint8]
     """The lesion that a voxel belongs to, from 1; 0 where there is none."""
+    places: list[str]
+    """Where each lesion was put: a name of ``PLACES``."""
 
 
 def paint(head: Anatomy, kind: Kind, draw: np.random.Generator) -> Painted:
     """Draw lesions one after the other; those that would touch another are left out."""
     share = np.zeros(head.grey.shape, np.float32)
-    painted = Painted(share, np.ones_like(share), np.zeros(head.grey.shape, np.uint8))
+    painted = Painted(share, np.ones_like(share), np.zeros(head.grey.shape, np.uint8), [])
     places = {name: np.flatnonzero(where) for name, where in _where(head).items()}
     number = 0
     for confluent in [True] * int(draw.integers(kind.confluent[0], kind.confluent[1] + 1)) + [
         False
     ] * int(draw.integers(kind.lesions[0], kind.lesions[1] + 1)):
-        place = "periventricular" if confluent else str(draw.choice(_PLACES, p=_CHANCES))
+        place = "periventricular" if confluent else str(draw.choice(PLACES, p=_CHANCES))
         if not len(places[place]):
             continue
         centre = np.unravel_index(int(draw.choice(places[place])), share.shape)
         if _blob(head, kind, draw, painted, np.array(centre), number + 1, confluent=confluent):
             number += 1
+            painted.places.append(place)
     return painted
 
 

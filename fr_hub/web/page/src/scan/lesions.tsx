@@ -1,5 +1,5 @@
 import type { Vec3 } from "../viewer/geometry";
-import { brainOf, type Lesion, type Report } from "./scan-api";
+import { type BrainFindings, brainOf, type Lesion, type Report } from "./scan-api";
 
 interface LesionsProps {
   report: Report;
@@ -25,6 +25,21 @@ function placeText(lesion: Lesion): string {
     .join(", ");
 }
 
+function regionText(region: string): string {
+  return region.replaceAll("_", " ");
+}
+
+/** How many lesions each region has, such as "3 periventricular (1.20 ml)". */
+function regionCounts(lesions: NonNullable<BrainFindings["lesions"]>): string | null {
+  if (!lesions.by_region) return null;
+  return Object.entries(lesions.by_region)
+    .map(([region, { count, volume_ml }]) => {
+      const total = count > 0 && typeof volume_ml === "number" ? ` (${mlText(volume_ml)})` : "";
+      return `${count} ${regionText(region)}${total}`;
+    })
+    .join(", ");
+}
+
 /** A volume with three digits. */
 export function mlText(ml: number): string {
   return `${ml >= 100 ? ml.toFixed(0) : ml.toPrecision(3)} ml`;
@@ -38,6 +53,8 @@ export function Lesions({ report, cursor, onShow }: LesionsProps) {
   // Reports by versions of 'volume' before 7 have only the flag.
   const missed =
     lesions?.missed ?? (quality.flags.includes("t1") ? "most lesions would be missed on T1" : null);
+  const byRegion = lesions ? regionCounts(lesions) : null;
+  const withheld = findings.registration?.withheld;
   return (
     <section className="card stack" aria-labelledby="lesions">
       <h2 id="lesions">Lesions</h2>
@@ -53,6 +70,10 @@ export function Lesions({ report, cursor, onShow }: LesionsProps) {
             {missed !== null && `; ${missed}`}. Select one to see it in the image. Confidence, from
             0 to 1, ranks the lesions; it is not a probability.
           </p>
+          {byRegion !== null && (
+            <p>By region: {byRegion}. Deep white matter is none of the other regions.</p>
+          )}
+          {typeof withheld === "string" && <p>Regions are withheld: {withheld}</p>}
           <LesionTable lesions={lesions.largest} cursor={cursor} onShow={onShow} />
         </>
       )}
@@ -84,7 +105,12 @@ function LesionTable({ lesions, cursor, onShow }: TableProps) {
             <th scope="col" className="right">
               Volume
             </th>
+            <th scope="col">Region</th>
             <th scope="col">Position</th>
+            <th scope="col">MNI, mm</th>
+            <th scope="col" className="right">
+              Slice
+            </th>
             <th scope="col">Extent</th>
             <th scope="col" className="right">
               Brightness
@@ -112,7 +138,10 @@ function LesionTable({ lesions, cursor, onShow }: TableProps) {
                   ? mlText(lesion.volume_ml)
                   : `${lesion.voxels} voxels`}
               </td>
+              <td>{lesion.region ? regionText(lesion.region) : ""}</td>
               <td>{placeText(lesion)}</td>
+              <td>{lesion.mni_mm ? lesion.mni_mm.map((mm) => mm.toFixed(0)).join(", ") : ""}</td>
+              <td className="right">{lesion.slice_number ?? ""}</td>
               <td>
                 {lesion.extent_mm
                   ? `${lesion.extent_mm.map((mm) => mm.toFixed(0)).join("×")} mm`

@@ -1,0 +1,100 @@
+"""The head that scans are registered to: MNI152's tissues at 4 mm, in mm of MNI space.
+
+The channels are text in ``template_data.py``, because analyzers read no files. ``make template``
+makes them; ``template.txt`` has their notice. They are symmetric about the middle, as the atlas is.
+"""
+
+import base64
+import zlib
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from fr_brain.analyzers.volume.image import Floats
+from fr_brain.analyzers.volume.registration.template_data import PACKED
+
+CHANNELS = ("grey", "white", "inside", "ventricles", "infratentorial")
+"""Shares of grey and white matter, of all inside the skull, of the lateral ventricles, and of
+cerebellum and brain stem with the fluid around them."""
+LEVELS = 15
+"""A share of 1 in the packed data."""
+SPACING_MM = 4.0
+"""Distance between grid points along each axis, mm."""
+SHAPE = (41, 51, 42)
+"""Grid points along x (right), y (front) and z (up)."""
+HALF_SHAPE = (21, 51, 42)
+"""Those from the middle to the right, which are stored."""
+ORIGIN_MM = (-80.0, -116.0, -72.0)
+"""MNI position of the first grid point, mm. Below it, the atlas has nothing."""
+
+Points = npt.NDArray[np.float32]
+"""Positions (n, 3): x, y, z, mm."""
+
+
+class Field:
+    """Several channels on the template's grid.
+
+    Args:
+        channels: arrays of ``SHAPE``.
+    """
+
+    def __init__(self, channels: Sequence[Floats]) -> None:
+        # One row per grid point, so that all channels of a corner are read at once.
+        padded = np.pad(np.stack(channels, axis=-1), (*((0, 1),) * 3, (0, 0)), mode="edge")
+        self._rows = np.ascontiguousarray(padded.reshape(-1, len(channels)))
+        self._steps = (padded.shape[1] * padded.shape[2], padded.shape[2], 1)
+
+    def at(self, points: Points) -> tuple[Floats, Floats]:
+        """Values and gradients, interpolated linearly; outside the grid, those at its edge.
+
+        Args:
+            points: (n, 3), mm in MNI space.
+
+        Returns:
+            Values (channels, n) and gradients (3, channels, n), per mm.
+        """
+        index = (points - np.array(ORIGIN_MM, np.float32)) * np.float32(1 / SPACING_MM)
+        np.clip(index, 0, np.array(SHAPE, np.float32) - 1, out=index)
+        corner = index.astype(np.int32)
+        x, y, z = (index - corner).T.astype(np.float32)
+        first = corner @ np.array(self._steps, np.int32)
+        corners = np.empty((2, 2, 2, self._rows.shape[1], len(points)), np.float32)
+        for dx, dy, dz in np.ndindex(2, 2, 2):
+            step = dx * self._steps[0] + dy * self._steps[1] + dz
+            corners[dx, dy, dz] = self._rows[first + step].T
+        along_z = corners[:, :, 1] - corners[:, :, 0]
+        planes = corners[:, :, 0] + along_z * z
+        along_y = planes[:, 1] - planes[:, 0]
+        along_z = along_z[:, 0] + (along_z[:, 1] - along_z[:, 0]) * y
+        lines = planes[:, 0] + along_y * y
+        along_x = lines[1] - lines[0]
+        slopes = np.stack(
+            [
+                along_x,
+                along_y[0] + (along_y[1] - along_y[0]) * x,
+                along_z[0] + (along_z[1] - along_z[0]) * x,
+            ]
+        )
+        return lines[0] + along_x * x, slopes * np.float32(1 / SPACING_MM)
+
+
+@lru_cache(maxsize=1)
+def channels() -> dict[str, Floats]:
+    """The channels by name; axes x, y, z, 0 to 1. They are unpacked once per process."""
+    raw = np.frombuffer(zlib.decompress(base64.b85decode(PACKED)), np.uint8)
+    halves = raw.reshape(len(CHANNELS), *HALF_SHAPE).astype(np.float32) / LEVELS
+    whole = np.concatenate([halves[:, :0:-1], halves], axis=1)
+    return dict(zip(CHANNELS, whole, strict=True))
+
+
+def smoothed(channel: Floats, rounds: int) -> Floats:
+    """A copy, smoothed by (1, 2, 1) / 4 along each axis, several times."""
+    out = channel
+    for _ in range(rounds):
+        for axis in range(3):
+            edge = [(1, 1) if axis == other else (0, 0) for other in range(3)]
+            wide = np.pad(out, edge, mode="edge").swapaxes(0, axis)
+            out = ((wide[:-2] + wide[2:] + 2 * wide[1:-1]) * np.float32(0.25)).swapaxes(0, axis)
+    return out
