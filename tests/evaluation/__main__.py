@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tests.evaluation.measures import Outcome, doubts_of, figures_of
+from tests.evaluation.places import places_of, table_of
 from tests.evaluation.real import RealImage, read_real_images
 from tests.evaluation.realistic import anatomy
 from tests.evaluation.realistic import rows as realistic
@@ -43,15 +44,23 @@ def main(arguments: list[str] | None = None) -> int:
     outcomes, real = _run(rows, scans, options.jobs, with_real)
     results = {row.name: figures_of(outcomes[row.name]) for row in rows}
     sys.stdout.write(text_of(rows, results, real, scans) + "\n")
+    own = {
+        name: [one.placed for one in outcomes[name] if one.placed is not None] for name in outcomes
+    }
+    places = {name: places_of(placed) for name, placed in own.items() if placed}
+    if places:
+        everywhere = places_of([placed for row in own.values() for placed in row])
+        sys.stdout.write(table_of(places, everywhere) + "\n")
     doubts = doubts_of(_realistic_flair(rows, outcomes))
     if doubts.undoubted or doubts.doubted:
         sys.stdout.write(verdict_of(doubts) + "\n")
     if options.json is not None:
-        document = json_of(rows, results, real, scans) | {"verdict": asdict(doubts)}
+        document = json_of(rows, results, real, scans, places) | {"verdict": asdict(doubts)}
         options.json.write_text(json.dumps(document, indent=1) + "\n")
     missed = any(missed_by(row, results[row.name]) for row in rows)
+    displaced = bool(places) and not everywhere.met
     wrong = (doubts.share.value or 0) > WRONG_SHARE_MAX
-    return int(missed or wrong or any(image.wrong for image in real))
+    return int(missed or wrong or displaced or any(image.wrong for image in real))
 
 
 def _realistic_flair(rows: list[AnyRow], outcomes: dict[str, list[Outcome]]) -> list[Outcome]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from tests.evaluation.intervals import Figure, bootstrap, wilson
 from tests.evaluation.matching import Matched, dice_of, f1_of
+from tests.evaluation.places import Placed
 
 SMALL_ML = 0.03
 """Smallest lesion that counts as large, ml."""
@@ -34,6 +35,8 @@ class Outcome:
     """CPU time of the analysis, seconds."""
     flags: tuple[str, ...] = ()
     """Of the report; none with verdict ``pass``."""
+    placed: Placed | None = None
+    """Whether the head and its lesions were placed rightly; None where that is not known."""
 
 
 def figures_of(outcomes: Sequence[Outcome]) -> dict[str, Figure]:

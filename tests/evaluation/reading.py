@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -32,6 +32,10 @@ class Reading:
     """Of the report; none with verdict ``pass``."""
     seconds: float
     """CPU time, seconds."""
+    to_mni: Affine | None = None
+    """From mm in the scan's space to mm in MNI space; None if the report withholds it."""
+    regions: dict[int, str] = field(default_factory=dict)
+    """Region of each listed finding, by its label."""
 
 
 def read(scan_type: str, voxels: npt.NDArray[Any], affine: Affine) -> Reading:
@@ -70,4 +74,13 @@ def read(scan_type: str, voxels: npt.NDArray[Any], affine: Affine) -> Reading:
         "lesion": lesions.volume_ml,
     }
     known = {name: ml for name, ml in measured.items() if ml is not None}
-    return Reading(overlay.lesions, overlay.brain, known, None, quality.flags, seconds)
+    registration = findings.registration
+    return Reading(
+        overlay.lesions, overlay.brain, known, None, quality.flags, seconds,
+        to_mni=None if registration is None else registration.to_mni,
+        regions={
+            lesion.id: lesion.region.value
+            for lesion in lesions.largest
+            if lesion.id is not None and lesion.region is not None
+        },
+    )  # fmt: skip

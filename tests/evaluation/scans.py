@@ -3,6 +3,7 @@
 from fr_pacs.sources.phantom.source import make_phantom
 from tests.evaluation.matching import match
 from tests.evaluation.measures import Outcome
+from tests.evaluation.places import placed_of
 from tests.evaluation.reading import read
 from tests.evaluation.realistic import rows as realistic
 from tests.evaluation.realistic.head import make_head
@@ -40,4 +41,5 @@ def _of_realistic(row: realistic.RealisticRow, index: int) -> Outcome:
         failed=reading.failed,
         seconds=reading.seconds,
         flags=reading.flags,
+        placed=placed_of(head, reading) if reading.failed is None else None,
     )

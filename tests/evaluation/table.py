@@ -1,10 +1,12 @@
 """Format the results as text and as JSON."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from tests.evaluation.intervals import Figure
 from tests.evaluation.measures import Doubts
+from tests.evaluation.places import Places
 from tests.evaluation.real import RealImage
 from tests.evaluation.realistic.rows import RealisticRow
 from tests.evaluation.rows import Row
@@ -100,7 +102,11 @@ def text_of(
 
 
 def json_of(
-    rows: Sequence[AnyRow], results: Results, real: Sequence[RealImage], scans: Mapping[str, int]
+    rows: Sequence[AnyRow],
+    results: Results,
+    real: Sequence[RealImage],
+    scans: Mapping[str, int],
+    places: Mapping[str, Places],
 ) -> dict[str, Any]:
     """Format the results as JSON."""
     return {
@@ -113,6 +119,7 @@ def json_of(
                     name: {"value": figure.value, "low": figure.low, "high": figure.high}
                     for name, figure in results[row.name].items()
                 },
+                "places": None if places.get(row.name) is None else asdict(places[row.name]),
                 "at_least": row.at_least,
                 "at_most": row.at_most,
                 "missed": missed_by(row, results[row.name]),

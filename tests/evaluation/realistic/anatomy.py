@@ -32,6 +32,8 @@ _MNI = (
 _OUTSIDE_T1 = {"scalp": 0.5, "fat": 1.35, "skull": 0.08, "marrow": 0.8}
 _VENTRICLES_DEEP_MM = 22.0
 _LIMBIC = (*range(31, 43),)  # cingulate, hippocampus, parahippocampus and amygdala in the AAL atlas
+_CEREBELLUM = (*range(91, 117),)
+_STEM_MM = ((-16, 16), (-44, -12), (-90, -18))  # box of the brain stem, which the atlas lacks
 _INSULA, _PALLIDUM = (29, 30), (75, 76)
 
 
@@ -56,6 +58,8 @@ class Anatomy:
     """Distance from grey matter."""
     limbic: Bools
     pallidum: Bools
+    infratentorial: Bools
+    """Cerebellum and brain stem; False everywhere without the AAL atlas."""
     to_mni: npt.NDArray[np.float64]
     """Affine from voxel indices to mm, 4 x 4."""
 
@@ -177,6 +181,7 @@ def _finished(
         grey_mm=_distance(grey < 0.5),
         limbic=np.isin(atlas, (*_LIMBIC, *_INSULA)),
         pallidum=np.isin(atlas, _PALLIDUM),
+        infratentorial=_below(atlas, affine),
         to_mni=affine,
     )
 
@@ -188,6 +193,24 @@ def _distance(mask: Bools) -> Floats:
     for axis, n in enumerate(mask.shape):
         away = np.repeat(away, 2, axis=axis).take(range(n), axis=axis)
     return np.asarray(away)
+
+
+def _below(atlas: npt.NDArray[np.uint8], affine: npt.NDArray[np.float64]) -> Bools:
+    """Where the nearest label is one of the cerebellum, and the box of the brain stem."""
+    if not atlas.any():
+        return np.zeros(atlas.shape, np.bool_)
+    thin = atlas[::2, ::2, ::2]
+    nearest = ndimage.distance_transform_edt(thin == 0, False, True)
+    below = np.isin(thin, _CEREBELLUM)[tuple(nearest)]
+    stem = np.ones(thin.shape, np.bool_)
+    for axis, (low, high) in enumerate(_STEM_MM):
+        mm = affine[axis, axis] * 2 * np.arange(thin.shape[axis]) + affine[axis, 3]
+        within = (mm >= low) & (mm <= high)
+        stem &= np.expand_dims(within, [other for other in range(3) if other != axis])
+    out = below | stem
+    for axis, n in enumerate(atlas.shape):
+        out = np.repeat(out, 2, axis=axis).take(range(n), axis=axis)
+    return np.asarray(out)
 
 
 def _atlas(shape: tuple[int, ...], affine: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:

@@ -45,7 +45,7 @@ class Head:
     true_ml: dict[str, float]
     """``grey``, ``white``, ``csf``, ``intracranial``, ``lesion``, with partial volumes."""
     places: tuple[str, ...]
-    """Where each lesion was put."""
+    """Where each lesion lies: a name of ``lesions.PLACES``."""
     landmarks: Landmarks
 
 

@@ -10,6 +10,7 @@ from tests.evaluation.realistic.kinds import Kind
 
 PLACES = ("periventricular", "juxtacortical", "deep", "infratentorial")
 _CHANCES = (0.4, 0.25, 0.27, 0.08)
+_BESIDE_GREY_MM = 2.5
 _STREAKS = 6  # waves that make the surface of a lesion uneven
 
 
@@ -24,7 +25,7 @@ class Painted:
     labels: npt.NDArray[np.uint8]
     """The lesion that a voxel belongs to, from 1; 0 where there is none."""
     places: list[str]
-    """Where each lesion was put: a name of ``PLACES``."""
+    """Where each lesion lies: a name of ``PLACES``."""
 
 
 def paint(head: Anatomy, kind: Kind, draw: np.random.Generator) -> Painted:
@@ -42,8 +43,15 @@ def paint(head: Anatomy, kind: Kind, draw: np.random.Generator) -> Painted:
         centre = np.unravel_index(int(draw.choice(places[place])), share.shape)
         if _blob(head, kind, draw, painted, np.array(centre), number + 1, confluent=confluent):
             number += 1
-            painted.places.append(place)
+            painted.places.append(_true_place(head, place, centre))
     return painted
+
+
+def _true_place(head: Anatomy, place: str, centre: tuple[np.intp, ...]) -> str:
+    """The place of a lesion: what is drawn as infratentorial may lie in the temporal lobe."""
+    if place != "infratentorial" or not head.infratentorial.any() or head.infratentorial[centre]:
+        return place
+    return "juxtacortical" if head.grey_mm[centre] <= _BESIDE_GREY_MM else "deep"
 
 
 def _where(head: Anatomy) -> dict[str, Bools]:
@@ -57,7 +65,7 @@ def _where(head: Anatomy) -> dict[str, Bools]:
     near = head.ventricle_mm
     return {
         "periventricular": matter & (near > 1) & (near < 6) & ~low,
-        "juxtacortical": matter & (head.grey_mm <= 2.5) & (near > 12) & ~low,
+        "juxtacortical": matter & (head.grey_mm <= _BESIDE_GREY_MM) & (near > 12) & ~low,
         "deep": matter & (head.grey_mm > 3) & (near > 7) & ~low,
         "infratentorial": matter & low & (head.depth_mm > 4),
     }

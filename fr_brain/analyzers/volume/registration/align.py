@@ -91,7 +91,8 @@ def start(tissues: TissueMap, turn: Matrix) -> Matrix:
     centre = inside @ tissues.points() / max(float(inside.sum()), 1e-6)
     template = channels()["inside"]
     axes = [
-        origin + SPACING_MM * np.arange(n) for origin, n in zip(ORIGIN_MM, template.shape, strict=True)
+        origin + SPACING_MM * np.arange(n)
+        for origin, n in zip(ORIGIN_MM, template.shape, strict=True)
     ]
     middle = [
         float(np.average(axis, weights=template.sum(axis=tuple({0, 1, 2} - {number}))))

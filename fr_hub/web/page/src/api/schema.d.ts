@@ -2499,6 +2499,8 @@ export interface components {
             parameters: Record<string, never>;
             /** @description whether the image could be analysed */
             quality: components["schemas"]["Quality"];
+            /** @description null if the analyzer does not register the head */
+            registration: components["schemas"]["Registration-Output"] | null;
             /**
              * Seed
              * @description seed of the random numbers; null if the analyzer uses none
@@ -2708,6 +2710,22 @@ export interface components {
              */
             intensity_ratio: number | null;
             /**
+             * Mni Mm
+             * @description centroid in MNI space (MNI152), mm, RAS+; null if it is withheld: see registration
+             */
+            mni_mm: [
+                number,
+                number,
+                number
+            ] | null;
+            /** @description region by the criteria of McDonald 2017; deep_white_matter is none of the others, deep grey matter included; null if it is withheld: see registration */
+            region: components["schemas"]["Region"] | null;
+            /**
+             * Slice Number
+             * @description slice of the centroid: its position along the image's third axis, from 1
+             */
+            slice_number: number | null;
+            /**
              * Volume Ml
              * @description volume, ml; null if the image has no affine, or a reason withholds it
              */
@@ -2723,6 +2741,8 @@ export interface components {
          * @description The lesions found: totals, and the largest ones listed.
          */
         Lesions: {
+            /** @description number and volume of all lesions by region; null if they are withheld (see registration), or the analyzer gives none */
+            by_region: components["schemas"]["RegionCounts"] | null;
             /** @description number of lesions by size; null if the analyzer gives none and lists not all */
             by_size: components["schemas"]["SizeCounts"] | null;
             /**
@@ -3464,6 +3484,42 @@ export interface components {
             };
         };
         /**
+         * Region
+         * @description Where a lesion lies, by the criteria of McDonald 2017 for multiple sclerosis.
+         * @enum {string}
+         */
+        Region: "periventricular" | "juxtacortical" | "infratentorial" | "deep_white_matter";
+        /**
+         * RegionCounts
+         * @description Lesions by region, by the criteria of McDonald 2017.
+         */
+        RegionCounts: {
+            /** @description in none of these */
+            deep_white_matter: components["schemas"]["RegionLoad"];
+            /** @description in cerebellum or brain stem */
+            infratentorial: components["schemas"]["RegionLoad"];
+            /** @description in or beside the cortex */
+            juxtacortical: components["schemas"]["RegionLoad"];
+            /** @description beside the lateral ventricles */
+            periventricular: components["schemas"]["RegionLoad"];
+        };
+        /**
+         * RegionLoad
+         * @description The lesions of one region.
+         */
+        RegionLoad: {
+            /**
+             * Count
+             * @description number of lesions
+             */
+            count: number;
+            /**
+             * Volume Ml
+             * @description their volume, ml; null if a reason withholds it
+             */
+            volume_ml: number | null;
+        };
+        /**
          * Registered
          * @description The registered user.
          */
@@ -3490,7 +3546,7 @@ export interface components {
          *       "username": "ada"
          *     }
          */
-        Registration: {
+        "Registration-Input": {
             /** Password */
             password?: string | null;
             /**
@@ -3507,6 +3563,51 @@ export interface components {
             tenant?: string | null;
             /** Username */
             username: string;
+        };
+        /**
+         * Registration
+         * @description How the head was found in MNI space, from which regions and MNI coordinates follow.
+         */
+        "Registration-Output": {
+            /**
+             * Overlap
+             * @description Dice coefficient of the head's brain tissue and the template's; null if nothing fits
+             */
+            overlap: number | null;
+            /**
+             * Template
+             * @description what the head was registered to
+             */
+            template: string;
+            /**
+             * To Mni
+             * @description affine transform from mm in the scan's space to mm in MNI space, 3 x 4, RAS+; null if it is withheld
+             */
+            to_mni: [
+                [
+                    number,
+                    number,
+                    number,
+                    number
+                ],
+                [
+                    number,
+                    number,
+                    number,
+                    number
+                ],
+                [
+                    number,
+                    number,
+                    number,
+                    number
+                ]
+            ] | null;
+            /**
+             * Withheld
+             * @description why the report has no regions and MNI coordinates; null if it has them
+             */
+            withheld: string | null;
         };
         /**
          * RevisionItem
@@ -4602,7 +4703,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Registration"];
+                "application/json": components["schemas"]["Registration-Input"];
             };
         };
         responses: {
