@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from common.domain.findings import Findings, Lesion, Lesions, Quality, Verdict, Volumes
+from common.domain.findings import (
+    Findings,
+    Lesion,
+    Lesions,
+    Quality,
+    Region,
+    RegionCounts,
+    Registration,
+    Verdict,
+    Volumes,
+)
 from common.domain.report import REPORT_BYTES_MAX
 from common.domain.types import Value
 from common.errors import AnalysisError
@@ -113,6 +123,9 @@ def test_findings_are_encoded_only_if_they_may_be_too_large(count: int) -> None:
         volume_ml=1e300,
         centroid_voxel=(1e300,) * 3,
         centroid_mm=(1e300,) * 3,
+        mni_mm=(1e300,) * 3,
+        region=Region.DEEP_WHITE_MATTER,
+        slice_number=2**52,
         extent_mm=(1e300,) * 3,
         intensity_ratio=1e300,
         confidence=1.0,
@@ -122,6 +135,7 @@ def test_findings_are_encoded_only_if_they_may_be_too_large(count: int) -> None:
         voxels=2**52,
         volume_ml=1e300,
         missed="\U0001f9e0" * 3000,
+        by_region=RegionCounts.of((region, 1e300) for region in Region),
         largest=(lesion,) * count,
     )
     quality = Quality(
@@ -140,6 +154,12 @@ def test_findings_are_encoded_only_if_they_may_be_too_large(count: int) -> None:
         quality=quality,
         lesions=lesions,
         volumes=Volumes(**dict.fromkeys(Volumes.model_fields, 1e300)),
+        registration=Registration(
+            template="\U0001f9e0" * count + "t",
+            overlap=1.0,
+            to_mni=((1e300,) * 4,) * 3,
+            withheld="\U0001f9e0" * count,
+        ),
         parameters=parameters,
         thresholds=dict.fromkeys(parameters, 1e300),
         limitations=("\U0001f9e0" * count,) * 3,

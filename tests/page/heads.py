@@ -6,7 +6,16 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from common.domain.findings import Findings, Lesion, Lesions, Quality, Verdict, Volumes
+from common.domain.findings import (
+    Findings,
+    Lesion,
+    Lesions,
+    Quality,
+    Region,
+    RegionCounts,
+    Verdict,
+    Volumes,
+)
 from common.domain.report import AnalyzerId
 from common.store.db_manager import DBManager
 from fr_pacs.sources.phantom.model import Recipe, make_phantom
@@ -43,6 +52,9 @@ def _findings(lesions: int) -> Findings:
             volume_ml=1.728,
             centroid_voxel=voxel,
             centroid_mm=place_of(voxel),
+            mni_mm=(-24.0, -26.0, 30.0 + number),
+            region=Region.JUXTACORTICAL,
+            slice_number=voxel[2] + 1,
             extent_mm=(12.0, 12.0, 12.0),
             intensity_ratio=1.5,
             confidence=0.9 - 0.1 * number,
@@ -51,7 +63,11 @@ def _findings(lesions: int) -> Findings:
     )
     volumes = Volumes(head_ml=700.0, brain_ml=560.0, intracranial_ml=640.0, csf_ml=80.0)
     totals = Lesions(
-        count=len(found), voxels=27 * len(found), volume_ml=1.728 * len(found), largest=found
+        count=len(found),
+        voxels=27 * len(found),
+        volume_ml=1.728 * len(found),
+        by_region=RegionCounts.of((Region.JUXTACORTICAL, 1.728) for _ in found),
+        largest=found,
     )
     return Findings(quality=Quality(verdict=Verdict.PASS), lesions=totals, volumes=volumes)
 

@@ -30,6 +30,10 @@ def test_a_click_on_a_lesion_moves_the_crosshair_and_overlays_are_switched(
         expect(readout).to_contain_text(f"lesion {number}")
         expect(rows.nth(number)).to_have_attribute("aria-current", "true")
     expect(rows.nth(1)).to_contain_text("0.80")  # the confidence, as in the report's text
+    expect(rows.nth(1)).to_contain_text("juxtacortical")
+    expect(rows.nth(1)).to_contain_text("-24, -26, 31")
+    summary = admin.get_by_role("region", name="Lesions", exact=True)
+    expect(summary).to_contain_text("2 juxtacortical (3.46 ml)")
     admin.get_by_role("checkbox", name="Brain").check()
     expect(readout).to_contain_text("one")
     admin.get_by_role("checkbox", name="Lesions").uncheck()

@@ -9,6 +9,9 @@ from common.domain.findings import (
     Lesion,
     Lesions,
     Quality,
+    Region,
+    RegionCounts,
+    RegionLoad,
     SizeCounts,
     Verdict,
     Volumes,
@@ -82,3 +85,13 @@ def test_a_parameter_has_a_name_that_any_store_takes(name: str) -> None:
     assert good.parameters == {"shell_mm": 4, "steps": (1, 2.5)}
     with pytest.raises(ValidationError):
         Findings.model_validate({**findings, "parameters": {name: 1}})
+
+
+def test_regions_are_counted_with_their_volumes_where_these_are_known() -> None:
+    deep, low = Region.DEEP_WHITE_MATTER, Region.INFRATENTORIAL
+    counts = RegionCounts.of([(deep, 1.0), (low, 0.5), (deep, 0.25)])
+    assert counts.deep_white_matter == RegionLoad(count=2, volume_ml=1.25)
+    assert counts.infratentorial == RegionLoad(count=1, volume_ml=0.5)
+    assert counts.juxtacortical == RegionLoad(count=0, volume_ml=0)
+    withheld = RegionCounts.of([(deep, None), (deep, 1.0)])
+    assert withheld.deep_white_matter == RegionLoad(count=2, volume_ml=None)

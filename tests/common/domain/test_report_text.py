@@ -5,11 +5,23 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from common.domain.findings import Findings, Lesion, Lesions, Quality, Verdict, Volumes
+from common.domain.findings import (
+    Findings,
+    Lesion,
+    Lesions,
+    Quality,
+    Region,
+    RegionCounts,
+    Registration,
+    Verdict,
+    Volumes,
+)
 from common.domain.report import NOTICE, BrainReport
 from common.domain.report_text import LESIONS_SHOWN, report_text
 from tests.factories import make_report, make_scan
 from tests.strategies import NOON, a_report, reports
+
+PASS = Quality(verdict=Verdict.PASS)
 
 
 def lesion(ml: float, **fields: Any) -> Lesion:
@@ -46,6 +58,33 @@ def test_lesions_are_listed_with_size_position_and_number() -> None:
     assert "#1: 1.50 ml, at L 12, A 34, I 5 mm, 10 x 12 x 14 mm, confidence 0.90" in text
     assert "#2: 0.0200 ml" in text
     assert "more" not in text
+
+
+def test_lesions_have_their_regions_and_places() -> None:
+    places = {"region": Region.DEEP_WHITE_MATTER, "mni_mm": (-24, -26, 30), "slice_number": 45}
+    lesions = Lesions(
+        count=1,
+        voxels=9,
+        volume_ml=1.5,
+        by_region=RegionCounts.of([(Region.DEEP_WHITE_MATTER, 1.5)]),
+        largest=(lesion(1.5, **places),),
+    )
+    text = report_text(a_report(findings=Findings(quality=PASS, lesions=lesions)))
+    assert (
+        "           by region: 0 periventricular, 0 juxtacortical, 0 infratentorial, 1 deep white "
+        "matter\n           (1.50 ml)\n" in text
+    )
+    assert "I 5 mm, deep white matter, MNI -24 -26 30, slice 45" in text
+    assert "withheld" not in text
+
+
+def test_regions_that_are_withheld_have_their_reason() -> None:
+    registration = Registration(template="MNI152", withheld="The head\nlies upside down.")
+    lesions = Lesions(count=1, voxels=9, volume_ml=1.5, largest=(lesion(1.5),))
+    findings = Findings(quality=PASS, lesions=lesions, registration=registration)
+    text = report_text(a_report(findings=findings))
+    assert "           regions withheld: The head lies upside down.\n" in text
+    assert "by region" not in text
 
 
 def test_of_many_lesions_the_largest_are_listed_and_the_others_counted() -> None:

@@ -200,7 +200,7 @@ def _below(atlas: npt.NDArray[np.uint8], affine: npt.NDArray[np.float64]) -> Boo
     if not atlas.any():
         return np.zeros(atlas.shape, np.bool_)
     thin = atlas[::2, ::2, ::2]
-    nearest = ndimage.distance_transform_edt(thin == 0, False, True)
+    nearest = ndimage.distance_transform_edt(thin == 0, return_distances=False, return_indices=True)
     below = np.isin(thin, _CEREBELLUM)[tuple(nearest)]
     stem = np.ones(thin.shape, np.bool_)
     for axis, (low, high) in enumerate(_STEM_MM):
