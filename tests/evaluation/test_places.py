@@ -12,7 +12,7 @@ SCAN = np.array([[0.0, 0, 0], [10, 0, 0], [0, 20, 5]])
 
 
 def test_the_error_is_the_mean_distance_from_the_truth() -> None:
-    landmarks = Landmarks(SCAN, SCAN + [1, 0, 0])
+    landmarks = Landmarks(SCAN, SCAN + np.array([1, 0, 0]))
     still = np.column_stack([np.eye(3), np.zeros(3)])
     moved = np.column_stack([np.eye(3), [1, 3, 4]])
     assert error_mm(landmarks, still) == pytest.approx(1)

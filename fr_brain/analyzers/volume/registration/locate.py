@@ -56,9 +56,11 @@ def locate(scan: BrainScan, segmentation: Segmentation) -> Located:
     """
     affine = np.array(scan.affine)
     found = register(tissue_map(segmentation, affine))
-    overlap = None if found.overlap is None else round(found.overlap, 3)
     registration = Registration(
-        template=TEMPLATE, overlap=overlap, to_mni=_rounded(found.affine), withheld=found.doubt
+        template=TEMPLATE,
+        overlap=round(found.overlap, 3),
+        to_mni=_rounded(found.affine),
+        withheld=found.doubt,
     )
     slices = [
         1 + round(segmentation.image.scan_index(lesion.centroid)[2])
