@@ -15,7 +15,7 @@ from tests.fr_brain.analyzers.volume.heads import ONE_MM, SEED, scan_of
 _MIDDLE_MM = np.array(CENTRE) - (86, 120, 72)
 _PLACES = {
     (-24, -26, 26): Region.PERIVENTRICULAR,
-    (30, -50, 40): Region.DEEP_WHITE_MATTER,
+    (26, -12, 40): Region.DEEP_WHITE_MATTER,
     (22, -60, -38): Region.INFRATENTORIAL,
     (-2, -28, -34): Region.INFRATENTORIAL,
     (-46, 10, 22): Region.JUXTACORTICAL,
