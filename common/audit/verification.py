@@ -98,9 +98,7 @@ class _Findings:
             kind: Finding(
                 count=count,
                 named=tuple(self.named[kind]),
-                of_pacs={
-                    pacs: own.findings()[_ANY] for pacs, own in self._of_pacs[kind].items()
-                },
+                of_pacs={pacs: own.findings()[_ANY] for pacs, own in self._of_pacs[kind].items()},
             )
             for kind, count in self.counts.items()
         }

@@ -56,5 +56,6 @@ def test_a_header_that_has_the_head_upside_down_withholds_places() -> None:
     assert findings.lesions.by_region is None
     assert findings.lesions.count
     for lesion in findings.lesions.largest:
-        assert lesion.region is lesion.mni_mm is None
+        assert lesion.region is None
+        assert lesion.mni_mm is None
         assert lesion.slice_number is not None

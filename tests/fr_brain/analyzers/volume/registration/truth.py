@@ -43,7 +43,8 @@ def seen(to_mni: Matrix, spacing_mm: tuple[float, float, float] = (4, 4, 4)) -> 
     for axis, mm in enumerate(spacing_mm):
         linear[2 - axis, axis] = mm
     offset = middle - linear @ [(n - 1) / 2 for n in shape]
-    blocks = TissueMap(*[np.zeros(shape, np.float32)] * 3, np.column_stack([linear, offset]))
+    none = np.zeros(shape, np.float32)
+    blocks = TissueMap(none, none, none, np.column_stack([linear, offset]))
     named = channels()
     points = blocks.points() @ to_mni[:, :3].T + to_mni[:, 3]
     values, _ = Field([named[name] for name in ("grey", "white", "inside")]).at(
