@@ -9,6 +9,13 @@ from dataclasses import dataclass, replace
 import cc3d
 import numpy as np
 
+from fr_brain.analyzers.volume.brain_shape import (
+    BRAIN_ML,
+    close_and_fill,
+    find_brain,
+    largest,
+    most_compact,
+)
 from fr_brain.analyzers.volume.image import (
     Bools,
     CoarseImage,
@@ -19,16 +26,17 @@ from fr_brain.analyzers.volume.image import (
     otsu,
 )
 
-_CLOSING_MM = 8.0  # radius that closes an outline
 _SCALP_MM = 7.0  # depth from which the brain is looked for in a whole head
 _PROFILE_MM = 24.0  # largest depth at which the skull is looked for
 _DARK_SHELL = 0.3  # fraction of dark blocks in a shell that is a skull
-_EROSIONS_MM = (4.1, 6.0, 8.1, 10.0)  # tried in turn to cut the brain free
-_BRAIN_ML = (600.0, 1900.0)  # an adult's brain
+_DIP_MAX = 0.7  # median of a shell that is a skull over that of a shell further out
+_STRIPPED_ML = 2200.0  # what is larger has a skull
 _BRAIN_EXTENT_MM = 75.0  # the least along each axis
 _HEAD_ML = (1200.0, 7000.0)  # a head
 _AIR_FRACTION_MIN = 0.1  # of the image
 _DEPTH_MM = 12.0  # largest depth that is told apart
+_FAT_T1 = 1.4  # over white matter, on T1: no tissue of the brain is this bright
+_SAME_BRAIN = 0.93  # Dice coefficient of two outlines of a brain
 _FLUID_QUANTILE = 0.005  # of the deep brain: the fluid of the ventricles
 
 
@@ -67,7 +75,7 @@ def find_masks(coarse: CoarseImage, voxel_ml: float) -> CoarseMasks:
     """
     level = otsu(coarse.mean)
     # Skin is dimmer than the threshold between air and bright tissue; noise in air is far dimmer.
-    head = _close_and_fill(_drop_specks(coarse.mean > 0.6 * level), coarse)
+    head = close_and_fill(_drop_specks(coarse.mean > 0.6 * level), coarse)
     filled = float(head.mean())
     if filled > 1 - _AIR_FRACTION_MIN:
         raise UnreadableImage(
@@ -77,11 +85,11 @@ def find_masks(coarse: CoarseImage, voxel_ml: float) -> CoarseMasks:
     blocks_ml = coarse.voxels * np.float32(voxel_ml)
     head_ml = float(blocks_ml[head].sum(dtype=np.float64))
     depth = distance_to(~head, coarse.spacing_mm, _PROFILE_MM)
-    stripped = _darkest_shell(head, depth, coarse.mean < level) < _DARK_SHELL
+    stripped = head_ml < _STRIPPED_ML and not _has_skull(head, depth, coarse.mean, level)
     if stripped:
         tissue_level = level
         inner = head
-        brain = _largest(head & (coarse.mean > level))
+        brain = largest(head & (coarse.mean > level))
     else:
         if not _HEAD_ML[0] <= head_ml <= _HEAD_ML[1]:
             raise UnreadableImage(
@@ -92,16 +100,16 @@ def find_masks(coarse: CoarseImage, voxel_ml: float) -> CoarseMasks:
         if not inner.any():
             raise UnreadableImage("The image shows nothing below the scalp.")
         tissue_level = otsu(coarse.mean[inner])
-        brain = _isolate_brain(inner & (coarse.mean > tissue_level), coarse, blocks_ml)
+        tissue_level, brain = find_brain(coarse, inner, tissue_level, voxel_ml)
     found_ml = float(blocks_ml[brain].sum(dtype=np.float64))
-    if not _BRAIN_ML[0] <= found_ml <= _BRAIN_ML[1]:
+    if not BRAIN_ML[0] <= found_ml <= BRAIN_ML[1]:
         raise UnreadableImage(
             "The brain could not be separated from the rest of the head: the best candidate "
-            f"measures {found_ml:.0f} ml, an adult's brain {_BRAIN_ML[0]:.0f} to "
-            f"{_BRAIN_ML[1]:.0f} ml."
+            f"measures {found_ml:.0f} ml, an adult's brain {BRAIN_ML[0]:.0f} to "
+            f"{BRAIN_ML[1]:.0f} ml."
         )
     _check_extent(brain, coarse.spacing_mm)
-    brain = _close_and_fill(brain, coarse)
+    brain = close_and_fill(brain, coarse)
     return CoarseMasks(
         head=head,
         brain=brain,
@@ -136,38 +144,24 @@ def refine_brain_mask_t1(
         return masks
     fluid = min(float(np.quantile(deep, _FLUID_QUANTILE)), grey / 2)
     blocks_ml = coarse.voxels * np.float32(voxel_ml)
-    brain = _isolate_brain(masks.inner & (normalized > (fluid + grey) / 2), coarse, blocks_ml)
-    found_ml = float(blocks_ml[brain].sum(dtype=np.float64))
-    if not _BRAIN_ML[0] <= found_ml <= _BRAIN_ML[1]:
+    tissue = masks.inner & (normalized > (fluid + grey) / 2) & (normalized < _FAT_T1)
+    brain = most_compact(tissue, coarse, voxel_ml)
+    if brain is None:
         return masks
-    brain = _close_and_fill(brain, coarse)
     return replace(masks, brain=brain, depth=distance_to(~brain, coarse.spacing_mm, _DEPTH_MM))
+
+
+def is_other_brain(one: CoarseMasks, other: CoarseMasks) -> bool:
+    """Whether two outlines of a brain differ so much that one of them is wrong."""
+    common = np.count_nonzero(one.brain & other.brain)
+    both = np.count_nonzero(one.brain) + np.count_nonzero(other.brain)
+    return bool(2 * common < _SAME_BRAIN * both)
 
 
 def edge_fraction(mask: Bools) -> float:
     """The fraction of a mask's blocks that lie at the edge of the field of view, 0 to 1."""
     inside = int(np.count_nonzero(mask[1:-1, 1:-1, 1:-1]))
     return 1 - inside / max(1, int(np.count_nonzero(mask)))
-
-
-def _isolate_brain(tissue: Bools, coarse: CoarseImage, blocks_ml: Floats) -> Bools:
-    """The brain, out of tissue that is connected with face and neck.
-
-    Uses the smallest erosion whose largest component, grown back, is no larger than a brain: a
-    larger one would cost gyri and the cerebellum.
-    """
-    inwards = distance_to(~tissue, coarse.spacing_mm, _EROSIONS_MM[-1] + 1)
-    brain = tissue
-    for erosion in _EROSIONS_MM:
-        # Nothing smaller than a block can be eroded.
-        radius = max(erosion, *(mm + 0.1 for mm in coarse.spacing_mm))
-        core = _largest(inwards > radius)
-        if not core.any():
-            break
-        brain = tissue & (distance_to(core, coarse.spacing_mm, radius + 2) <= radius + 1)
-        if float(blocks_ml[brain].sum(dtype=np.float64)) <= _BRAIN_ML[1]:
-            break
-    return brain
 
 
 def _check_extent(brain: Bools, spacing_mm: tuple[float, float, float]) -> None:
@@ -181,10 +175,20 @@ def _check_extent(brain: Bools, spacing_mm: tuple[float, float, float]) -> None:
             )
 
 
-def _darkest_shell(head: Bools, depth: Floats, dark: Bools) -> float:
-    """The largest fraction of dark blocks in a shell of 4 mm, 4 to 20 mm below the surface."""
-    shells = (head & (depth > low) & (depth <= low + 4) for low in (4, 8, 12, 16))
-    return max((float(dark[shell].mean()) for shell in shells if shell.any()), default=0.0)
+def _has_skull(head: Bools, depth: Floats, mean: Floats, level: float) -> bool:
+    """Whether a shell of 4 mm, 4 to 20 mm below the surface, is as dark as a skull: many of its
+    blocks are below ``level``, or it is far darker than a shell further out, where marrow and blur
+    make bone bright."""
+    brightest = 0.0
+    for low in (4, 8, 12, 16):
+        shell = mean[head & (depth > low) & (depth <= low + 4)]
+        if not shell.size:
+            continue
+        middle = float(np.median(shell))
+        if (shell < level).mean() >= _DARK_SHELL or middle < _DIP_MAX * brightest:
+            return True
+        brightest = max(brightest, middle)
+    return False
 
 
 def _drop_specks(mask: Bools) -> Bools:
@@ -195,35 +199,3 @@ def _drop_specks(mask: Bools) -> Bools:
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     return np.asarray((sizes >= 0.05 * sizes.max())[labels]) & mask
-
-
-def _largest(mask: Bools) -> Bools:
-    """The largest 6-connected component."""
-    if not mask.any():
-        return mask
-    labels: Labels = cc3d.connected_components(mask, connectivity=6)
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    return np.asarray(labels == int(np.argmax(sizes)))
-
-
-def _close_and_fill(mask: Bools, coarse: CoarseImage) -> Bools:
-    """The mask, closed and filled.
-
-    A component of the background is outside if it reaches two faces of the field of view. A corner
-    of air does; the hollow skull of a head that is cut off at the neck reaches only one.
-    """
-    if not mask.any():
-        raise UnreadableImage("Nothing in the image stands out from the background.")
-    reach = distance_to(mask, coarse.spacing_mm, _CLOSING_MM + 1)
-    closed = mask | (
-        distance_to(reach > _CLOSING_MM, coarse.spacing_mm, _CLOSING_MM + 1) > _CLOSING_MM
-    )
-    labels: Labels = cc3d.connected_components(~closed, connectivity=6)
-    faces = np.zeros(int(labels.max()) + 1, np.uint8)
-    for axis in range(3):
-        for face in (0, -1):
-            faces[np.unique(np.take(labels, face, axis=axis))] += 1
-    outside = faces >= 2
-    outside[0] = False
-    return ~outside[labels]

@@ -93,8 +93,8 @@ def quality_warnings(
     tissues = segmentation.tissues
     if "grey" not in segmentation.volumes_ml:
         reasons["no_tissues"] = (
-            "Grey and white matter are nearly equally bright and could not be told apart: their "
-            "volumes are withheld."
+            "Grey and white matter could not be told apart, as they are nearly equally bright or "
+            "the bias field was misread: their volumes are withheld."
         )
     elif (
         not segmentation.t1_like

@@ -30,6 +30,7 @@ from fr_brain.analyzers.volume.masks import (
     CoarseMasks,
     edge_fraction,
     find_masks,
+    is_other_brain,
     refine_brain_mask_t1,
 )
 from fr_brain.analyzers.volume.normalize import WHITE, NormalizedImage, normalize
@@ -57,6 +58,7 @@ _LOAD_MAX = 0.15  # lesions over the brain's tissue, by volume
 _AT_EDGE_MAX = 0.06  # fraction of the brain's blocks at the edge of the field of view
 _TISSUE = 620  # normalized intensity from which FLAIR shows tissue instead of fluid
 _GREY_TO_WHITE = 0.6, 3.0  # grey over white matter, by volume
+_LIKELY_T1, _POSSIBLE_T1 = (0.9, 2.5), (0.5, 3.0)  # the same on T1: measured; brain measured
 _SIMILAR_MAX = 1.12  # grey over white matter on FLAIR, up to which they may look alike
 _T1_UNSURE = (0.88, 1.0)  # the same, where a contrast in the header decides
 _T1_BELOW = 0.97  # grey over white matter, by intensity, below which an image is T1-like
@@ -171,7 +173,14 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
     left_over = left_over_percent(field, coarse, masks, shape, image.voxel_ml) if strong else None
     blocks = coarse.mean * field.on_blocks(coarse, shape)
     if t1_like and field.grey is not None:
-        masks = refine_brain_mask_t1(masks, coarse, blocks, field.grey, image.voxel_ml)
+        first = masks
+        masks = refine_brain_mask_t1(first, coarse, blocks, field.grey, image.voxel_ml)
+        if is_other_brain(first, masks):
+            # The field was fitted on too little or too much: fit and outline once more.
+            again = fit_field(coarse, masks, shape)
+            if again.inu_percent is not None and again.grey is not None and again.grey < _T1_BELOW:
+                field, blocks = again, coarse.mean * again.on_blocks(coarse, shape)
+                masks = refine_brain_mask_t1(masks, coarse, blocks, again.grey, image.voxel_ml)
     normalized = normalize(image, coarse, blocks_around(coarse, masks), field)
     zone = white_matter_zone(blocks, masks, coarse, t1_like=t1_like)
     thresholds = find_thresholds(normalized, masks, zone, t1_like=t1_like)
@@ -209,26 +218,50 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
     voxel_counts = tissue_volumes(
         normalized, intracranial_masks, tissues, csf_adjacent, detected.labels
     )
-    lesion = float(sum(lesion.voxels for lesion in detected.lesions))
-    tissue = voxel_counts["grey"] + voxel_counts["white"] + lesion
+    lesion = sum(lesion.voxels for lesion in detected.lesions)
+    volumes = _volumes_ml(voxel_counts, lesion, image.voxel_ml, tissues, t1_like=t1_like)
+    return Segmentation(
+        image, coarse, masks, field, normalized, intracranial_masks, thresholds, tissues,
+        detected.lesions, detected.labels,
+        volumes, t1_like, csf_adjacent, left_over,
+    )  # fmt: skip
+
+
+def _volumes_ml(
+    voxels: dict[str, float],
+    lesion: int,
+    voxel_ml: float,
+    tissues: TissueIntensities,
+    *,
+    t1_like: bool,
+) -> dict[str, float]:
+    """The volumes of a segmentation, without those of grey and white matter where the two could
+    not be told apart.
+
+    Raises:
+        UnreadableImage: no head has such volumes.
+    """
+    tissue = voxels["grey"] + voxels["white"] + lesion
     if lesion > _LOAD_MAX * tissue:
         raise UnreadableImage(
             f"Lesions would fill {lesion / tissue:.0%} of the brain: the image has another "
             "contrast, or the brain was not separated from the rest of the head."
         )
-    ratio = voxel_counts["grey"] / max(voxel_counts["white"], 1)
-    volumes = {name: count * image.voxel_ml for name, count in voxel_counts.items()}
-    volumes["brain"] = tissue * image.voxel_ml
-    if not _GREY_TO_WHITE[0] <= ratio <= _GREY_TO_WHITE[1]:
-        if t1_like or tissues.grey > _SIMILAR_MAX * tissues.white:
-            raise UnreadableImage(
-                f"The measured volume of grey matter is {ratio:.1f} times that of white matter, "
-                "which no head has: the two could not be told apart."
-            )
-        # They are nearly as bright as each other: brain and lesions are measured all the same.
-        del volumes["grey"], volumes["white"]
-    return Segmentation(
-        image, coarse, masks, field, normalized, intracranial_masks, thresholds, tissues,
-        detected.lesions, detected.labels,
-        volumes | {"lesion": lesion * image.voxel_ml}, t1_like, csf_adjacent, left_over,
-    )  # fmt: skip
+    volumes = {name: count * voxel_ml for name, count in voxels.items()}
+    volumes |= {"brain": tissue * voxel_ml, "lesion": lesion * voxel_ml}
+    ratio = voxels["grey"] / max(voxels["white"], 1)
+    likely = _LIKELY_T1 if t1_like else _GREY_TO_WHITE
+    if likely[0] <= ratio <= likely[1]:
+        return volumes
+    if t1_like:
+        plausible = _POSSIBLE_T1[0] <= ratio <= _POSSIBLE_T1[1]
+    else:
+        plausible = tissues.grey <= _SIMILAR_MAX * tissues.white
+    if not plausible:
+        raise UnreadableImage(
+            f"The measured volume of grey matter is {ratio:.1f} times that of white matter, "
+            "which no head has: the two could not be told apart."
+        )
+    # They are nearly as bright as each other: brain and lesions are measured all the same.
+    del volumes["grey"], volumes["white"]
+    return volumes

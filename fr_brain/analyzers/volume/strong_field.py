@@ -12,12 +12,10 @@ import numpy as np
 
 from fr_brain.analyzers.volume.field import FIELD_MAX, BiasField, fit_field
 from fr_brain.analyzers.volume.image import CoarseImage, UnreadableImage
-from fr_brain.analyzers.volume.masks import CoarseMasks, find_masks
+from fr_brain.analyzers.volume.masks import CoarseMasks, find_masks, is_other_brain
 
 STRONG_PERCENT = 50.0
 """Range of the field, %, from which it is found twice."""
-
-_SAME_BRAIN = 0.93  # Dice coefficient of the outlines before and after the correction
 
 Shape = tuple[int, int, int]
 
@@ -62,10 +60,8 @@ def left_over_percent(
         again = find_masks(even, voxel_ml)
     except UnreadableImage:
         return math.inf
-    common = np.count_nonzero(again.brain & masks.brain)
-    both = np.count_nonzero(again.brain) + np.count_nonzero(masks.brain)
     rest = fit_field(even, again, shape).inu_percent
-    return math.inf if rest is None or 2 * common < _SAME_BRAIN * both else rest
+    return math.inf if rest is None or is_other_brain(again, masks) else rest
 
 
 def _evened(coarse: CoarseImage, field: BiasField, shape: Shape) -> CoarseImage:
