@@ -28,10 +28,14 @@ _HEALTHY_STEPS = 3  # rounds of smoothing per voxel of reach, which extrapolate 
 _HEALTHY_MAX, _HEALTHY_PRIOR = 1.35, 0.003  # over white matter; weight of the median around
 _OPENED_VOXELS, _FINE_MM = 60, 2.5  # from this size sheets are cut off; along axes this fine
 _SHEET_MAX = (1.3, 1.15)  # surface over that of a ball; of a faint lesion
+_SHEET_MAX_DIM = 1.1  # the same, of a lesion inside white matter that is no brighter than cortex
 _SHEET_BESIDE_FLUID_MAX = 1.05  # the same, beside fluid and no brighter than linings
 _BALL_SURFACE, _BALL_POWER = 1.9, -0.22  # share of a ball's voxels on its surface, by its voxels
 _STANDS_OUT = 1.18  # plateau of a distinct lesion over its surroundings and over what is healthy
-_CNR_STANDS_OUT = 4.2  # rise over smoothed noise of a distinct lesion
+_CNR_STANDS_OUT = 4.0  # rise over smoothed noise of a distinct lesion
+# A clear border: of the ring, above half of the rise and white matter; rise over noise by whether
+# slices are thick.
+_SPREAD_CLEAR, _WHITE_CLEAR, _CNR_CLEAR = 0.12, 0.7, (5.0, 4.0)
 # By whether a faint lesion is distinct: of the ring around it, within a slice where it is thick.
 _ISLAND_WHITE_MIN = (0.8, 0.5)
 _FLUID_BESIDE_FAINT_MAX = (0.1, 0.2)
@@ -90,6 +94,7 @@ class Outliner:
         self._least_voxels = least_voxels
         self._regrow = steps_of(REGROW_MM, spacing_mm)
         self._fine = [axis for axis, mm in enumerate(spacing_mm) if mm < _FINE_MM]
+        self._thick = len(self._fine) < 3
 
     def pieces(self, intensities: Intensities, component: Bools, seed: int) -> Iterator[Bools]:
         """The parts of a candidate that are lesions of their own: what is near its seeds, without
@@ -130,18 +135,22 @@ class Outliner:
             return None
         plateau = float(inside[len(inside) // 2 :].mean())
         surroundings = float(np.median(self._tissue(around)))
-        if plateau < search.rise or plateau < _CONTRAST_MIN * surroundings:
+        dim = plateau < search.rise
+        if (dim and not search.islands) or plateau < _CONTRAST_MIN * surroundings:
             return None
         healthy = self._healthy(intensities, beyond & ~taken, surroundings)
         # The threshold depends on the noise of the brain; the border of a lesion must not.
         upper = intensities >= (plateau + healthy) / 2
         ring = dilated & ~piece
-        if np.count_nonzero(upper & ring) > _SPREAD_MAX * np.count_nonzero(ring):
+        spread = np.count_nonzero(upper & ring) / max(1, np.count_nonzero(ring))
+        if spread > _SPREAD_MAX:
             return None
         grown = self._without_sheets(dilated & upper & (piece | free))
         fluid = self._fluid_beside(intensities, grown)
-        sheet_max = _SHEET_MAX[search.islands]
+        sheet_max = _SHEET_MAX_DIM if dim else _SHEET_MAX[search.islands]
         if not search.islands and fluid > _FLUID_BESIDE_MAX and plateau < _LINING_MAX * search.seed:
+            if self._thick:
+                return None  # in thick slices the shape of a lining does not show
             sheet_max = _SHEET_BESIDE_FLUID_MAX
         if not grown.any() or self._is_sheet(grown, sheet_max):
             return None
@@ -150,13 +159,20 @@ class Outliner:
         stands_out = plateau >= _STANDS_OUT * around_it
         if search.raises and not stands_out:
             return None
+        clear = spread <= _SPREAD_CLEAR and self._white_around(intensities, grown) >= _WHITE_CLEAR
+        if dim and not stands_out and not clear:
+            return None
         if search.islands and not self._is_island(
-            intensities, grown, taken, fluid, stands_out=stands_out
+            intensities, grown, taken, fluid, stands_out=stands_out, clear=clear, dim=dim
         ):
             return None
         cnr = (plateau - surroundings) / thresholds.sigma
         # Uneven white matter widens its peak, which would hide lesions that are distinct.
-        least = min(search.cnr_min, _CNR_STANDS_OUT) if stands_out else search.cnr_min
+        least = search.cnr_min
+        if stands_out:
+            least = min(least, _CNR_STANDS_OUT)
+        if clear and (search.islands or self._thick):
+            least = min(least, _CNR_CLEAR[self._thick])
         return Outlined(grown, cnr, cnr >= least)
 
     def may_hide_lesions(self, piece: Bools, search: Search) -> bool:
@@ -217,7 +233,7 @@ class Outliner:
     def _is_sheet(self, mask: Bools, limit: float) -> bool:
         """Whether a lesion has so much surface as cortex or the lining of a ventricle has."""
         count = int(np.count_nonzero(mask))
-        if count < _OPENED_VOXELS or len(self._fine) < 3:
+        if count < _OPENED_VOXELS or self._thick:
             return False
         surface = 1 - np.count_nonzero(self._eroded(mask)) / count
         return bool(surface > limit * _BALL_SURFACE * count**_BALL_POWER)
@@ -230,6 +246,8 @@ class Outliner:
         fluid: float,
         *,
         stands_out: bool,
+        clear: bool,
+        dim: bool,
     ) -> bool:
         """Whether white matter surrounds a faint lesion on enough sides, and not much fluid; the
         border of another lesion is none."""
@@ -239,13 +257,19 @@ class Outliner:
             return False
         if (dilate(grown, self._regrow) & taken).any():
             return False
+        least = _WHITE_CLEAR if stands_out and dim else _ISLAND_WHITE_MIN[stands_out]
+        return clear or self._white_around(intensities, grown) >= least
+
+    def _white_around(self, intensities: Intensities, grown: Bools) -> float:
+        """The share of white matter in the ring around a lesion, within a slice where slices are
+        thick."""
         white = self._thresholds.white
         steps = [n if axis in self._fine else 0 for axis, n in enumerate(self._regrow)]
         inner = dilate(grown, steps)
         ring = intensities[dilate(inner, steps) & ~inner]
         high = (self._tissues.grey + white) / 2 + self._thresholds.sigma
         matter = np.count_nonzero((ring >= _TISSUE_MIN * white) & (ring < high))
-        return bool(matter >= _ISLAND_WHITE_MIN[stands_out] * max(1, ring.size))
+        return matter / max(1, ring.size)
 
 
 def steps_of(mm: float, spacing_mm: tuple[float, float, float]) -> list[int]:
