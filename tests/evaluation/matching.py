@@ -31,13 +31,17 @@ class Matched:
         return dice_of(self.common_voxels, self.true_voxels, self.found_voxels)
 
 
-def match(true: Labels, found: Labels, lesions: int) -> Matched:
+def match(
+    true: Labels, found: Labels, lesions: int, share: npt.NDArray[np.floating] | None = None
+) -> Matched:
     """Compare two label arrays of the same shape; 0 is background.
 
     Args:
         true: the true lesions, labelled 1 to ``lesions``.
         found: the findings, each with its own label.
         lesions: number of true lesions; one without a voxel cannot be found.
+        share: how much of each voxel is lesion, 0 to 1, where lesions fill voxels partly; a finding
+            on a lesion too thin to have a label is not false. None: the labelled voxels, wholly.
 
     Raises:
         ValueError: the shapes differ, or a label of ``true`` is above ``lesions``.
@@ -52,7 +56,10 @@ def match(true: Labels, found: Labels, lesions: int) -> Matched:
     covered = np.bincount(true[both], minlength=lesions + 1)
     enough = (sizes > 0) & (covered >= OVERLAP * sizes)
     own = np.bincount(found[is_found])
-    right = np.bincount(found[both], minlength=len(own))
+    if share is None:
+        right = np.bincount(found[both], minlength=len(own))
+    else:
+        right = np.bincount(found[is_found], weights=share[is_found], minlength=len(own))
     false = np.count_nonzero((own > 0) & (right < OVERLAP * own))
     return Matched(
         found=tuple(bool(hit) for hit in enough[1:]),

@@ -34,7 +34,7 @@ def _of_realistic(row: realistic.RealisticRow, index: int) -> Outcome:
     head = make_head(row.family, realistic.seed_of(row), index, row.kind)
     reading = read(row.kind.contrast, head.voxels, head.affine)
     return Outcome(
-        matched=match(head.labels, reading.labels, len(head.lesion_ml)),
+        matched=match(head.labels, reading.labels, len(head.lesion_ml), head.share),
         lesion_ml=head.lesion_ml,
         true_ml=head.true_ml,
         found_ml=reading.volumes_ml,

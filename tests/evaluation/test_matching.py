@@ -86,3 +86,11 @@ def test_f1_is_between_sensitivity_and_precision() -> None:
     assert f1_of(8, 2, 0) == pytest.approx(16 / 18)
     assert f1_of(0, 0, 3) == 0
     assert f1_of(0, 0, 0) is None
+
+
+def test_a_finding_on_a_lesion_too_thin_for_a_label_is_not_false() -> None:
+    true, found = labels((1, 0, 10)), labels((1, 0, 10), (2, 50, 4), (3, 80, 4))
+    share = np.where(true, np.float32(1), np.float32(0))
+    share[50:54] = 0.3
+    assert match(true, found, 1).false == 2
+    assert match(true, found, 1, share).false == 1

@@ -19,12 +19,17 @@ from common.domain.findings import (
 )
 from common.domain.scan import BrainScan
 from fr_brain.analyzers.base import Analysis, Overlay
+from fr_brain.analyzers.volume.components import MeasuredLesion
 from fr_brain.analyzers.volume.image import UnreadableImage
 from fr_brain.analyzers.volume.label_maps import label_maps
-from fr_brain.analyzers.volume.lesions import MIN_ML, MeasuredLesion
+from fr_brain.analyzers.volume.lesions import MIN_ML
 from fr_brain.analyzers.volume.limits import limits_of
 from fr_brain.analyzers.volume.normalize import WHITE
-from fr_brain.analyzers.volume.quality import is_field_corrected, quality_warnings
+from fr_brain.analyzers.volume.quality import (
+    is_field_corrected,
+    is_intracranial_plausible,
+    quality_warnings,
+)
 from fr_brain.analyzers.volume.registration.locate import LocatedLesion, locate
 from fr_brain.analyzers.volume.segment import Segmentation, segment
 
@@ -34,7 +39,6 @@ LARGEST_LISTED = min(20, LESIONS_LISTED_MAX)
 _VOXELS_MIN = 12  # along each axis
 _SPACING_MAX_MM = 8.0  # largest voxel edge
 _FIELD_OF_VIEW_MM = (80.0, 600.0)  # along each axis
-_INTRACRANIAL_ML = (1000.0, 2000.0)  # of an adult
 _CERTAIN_CNR = 16.0  # cnr of which half gives a confidence of 0.5
 
 
@@ -96,7 +100,7 @@ def _withheld(reason: str) -> Findings:
 
 def _findings(scan: BrainScan, segmentation: Segmentation) -> Findings:
     ml = segmentation.volumes_ml
-    plausible = _INTRACRANIAL_ML[0] <= ml["intracranial"] <= _INTRACRANIAL_ML[1]
+    plausible = is_intracranial_plausible(segmentation)
     noise = segmentation.noise_percent
     reasons = quality_warnings(scan, segmentation, noise, plausible=plausible)
     lesions, image = segmentation.lesions, segmentation.image

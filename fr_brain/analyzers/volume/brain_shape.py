@@ -12,7 +12,6 @@ import numpy as np
 from fr_brain.analyzers.volume.image import (
     Bools,
     CoarseImage,
-    Floats,
     Labels,
     UnreadableImage,
     distance_to,
@@ -64,7 +63,7 @@ def most_compact(tissue: Bools, coarse: CoarseImage, voxel_ml: float) -> Bools |
     best, most = None, 0.0
     for brain in _candidates(tissue, coarse, voxel_ml):
         closed = close_and_fill(brain, coarse)
-        compact = _compactness(closed, coarse, voxel_ml)
+        compact = compactness(closed, coarse)
         if compact > most:
             best, most = closed, compact
     return best
@@ -90,6 +89,20 @@ def close_and_fill(mask: Bools, coarse: CoarseImage) -> Bools:
     outside = faces >= 2
     outside[0] = False
     return ~outside[labels]
+
+
+def compactness(mask: Bools, coarse: CoarseImage) -> float:
+    """Surface of a ball of the mask's volume over the mask's own: 1 for a ball, 0.83 to 0.92 for
+    brains; the faces of blocks are 1.5 times the surface that they approximate."""
+    faces = 0.0
+    for axis, mm in enumerate(coarse.spacing_mm):
+        area = float(np.prod(coarse.spacing_mm)) / mm
+        inside = np.moveaxis(mask, axis, 0)
+        steps = np.count_nonzero(inside[1:] != inside[:-1])
+        ends = np.count_nonzero(inside[0]) + np.count_nonzero(inside[-1])
+        faces += (steps + ends) * area
+    volume = float(np.count_nonzero(mask)) * float(np.prod(coarse.spacing_mm))
+    return float((36 * np.pi * volume**2) ** (1 / 3) / (faces / 1.5))
 
 
 def largest(mask: Bools) -> Bools:
@@ -136,22 +149,8 @@ def _shape(brain: Bools, coarse: CoarseImage, voxel_ml: float) -> tuple[float, f
     if not brain.any():
         return 0.0, 0.0
     closed = close_and_fill(brain, coarse)
-    return _volume_ml(closed, coarse, voxel_ml), _compactness(closed, coarse, voxel_ml)
+    return _volume_ml(closed, coarse, voxel_ml), compactness(closed, coarse)
 
 
 def _volume_ml(mask: Bools, coarse: CoarseImage, voxel_ml: float) -> float:
     return float(coarse.voxels[mask].sum(dtype=np.float64)) * voxel_ml
-
-
-def _compactness(mask: Bools, coarse: CoarseImage, voxel_ml: float) -> float:
-    """Surface of a ball of the mask's volume over the mask's own: 1 for a ball, 0.83 to 0.92 for
-    brains; the faces of blocks are 1.5 times the surface that they approximate."""
-    faces = 0.0
-    for axis, mm in enumerate(coarse.spacing_mm):
-        area = float(np.prod(coarse.spacing_mm)) / mm
-        inside = np.moveaxis(mask, axis, 0)
-        steps = np.count_nonzero(inside[1:] != inside[:-1])
-        ends = np.count_nonzero(inside[0]) + np.count_nonzero(inside[-1])
-        faces += (steps + ends) * area
-    volume = _volume_ml(mask, coarse, voxel_ml) * 1000
-    return float((36 * np.pi * volume**2) ** (1 / 3) / (faces / 1.5))

@@ -15,16 +15,22 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 
+from fr_brain.analyzers.volume.components import (
+    Component,
+    MeasuredLesion,
+    measured,
+    voxel_indices,
+)
 from fr_brain.analyzers.volume.image import Bools, Labels, UnreadableImage
+from fr_brain.analyzers.volume.lesions_t1 import measure_t1
 from fr_brain.analyzers.volume.masks import CoarseMasks
-from fr_brain.analyzers.volume.normalize import WHITE, Intensities, NormalizedImage
+from fr_brain.analyzers.volume.normalize import WHITE, NormalizedImage
 from fr_brain.analyzers.volume.outline import (
     OUTLINE_MM,
     REGROW_MM,
     Outlined,
     Outliner,
     Search,
-    dilate,
     steps_of,
 )
 from fr_brain.analyzers.volume.thresholds import MARGIN_MM, TissueThresholds, mirrored
@@ -37,9 +43,7 @@ MIN_ML = 0.004
 
 _MAX_ML = 200.0  # the largest lesion
 _MIN_VOXELS = 3  # of a lesion
-_ISLAND_TOUCH_MAX = 0.12  # on T1, fraction of a lesion's border that may be as dark
 _RISE_MIN = 1.04  # brighter half of a lesion over the end of healthy tissue
-_SPREAD_MAX = 0.3  # on T1, fraction of the ring around a lesion above half of its rise
 _COARSE_MM, _MEAN_MIN = 2.25, 1.03  # from this voxel edge: mean over the end of healthy tissue
 _AROUND_MM = 3.5  # margin in which a lesion's surroundings are read
 _FAINT_SIGMAS = 1.5, 3.0  # over grey matter: extent and seeds of lesions inside white matter
@@ -47,26 +51,7 @@ _CNR_MIN_FAINT = 6.0  # rise over smoothed noise of a faint lesion
 _CNR_MIN = 5.4  # rise over smoothed noise, on FLAIR
 _CNR_MIN_T1 = 9.0  # the same on T1
 _CNR_MIN_BELOW_GREY = 20.0  # the same for T1 lesions that are known only as darker than grey matter
-_SAMPLED_MIN = 16  # voxels of a component of which about two are in every eighth
 _COMPONENTS_MAX = 400  # an image with more does not show lesions; also a bound on work
-
-
-@dataclass(frozen=True)
-class MeasuredLesion:
-    """One lesion."""
-
-    voxels: int
-    """Voxels above half of the rise from the surroundings to the lesion's brighter half."""
-    centroid: tuple[float, float, float]
-    """Mean canonical voxel index (z, y, x)."""
-    corner: tuple[int, int, int]
-    """First canonical voxel index (z, y, x) of its bounding box."""
-    extent: tuple[int, int, int]
-    """Voxels along z, y, x of its bounding box."""
-    ratio: float
-    """Mean intensity over that of white matter."""
-    cnr: float
-    """Contrast-to-noise ratio: rise of its brighter half over the noise after smoothing."""
 
 
 @dataclass(frozen=True)
@@ -111,24 +96,13 @@ def find_lesions(
     components = finder.find()
     del finder
     lesions = sorted(
-        ((_measured(normalized, component), component) for component in components),
+        ((measured(normalized, component), component) for component in components),
         key=lambda item: (-item[0].voxels, item[0].centroid),
     )
     out = np.zeros(normalized.intensities.shape, np.uint16)
     for number, (_, component) in enumerate(lesions, 1):
         out[component.box][component.mask] = number
     return DetectedLesions([lesion for lesion, _ in lesions], out)
-
-
-@dataclass(frozen=True)
-class Component:
-    """The voxels of one lesion in a part of the box."""
-
-    box: tuple[slice, ...]
-    mask: Bools
-    cnr: float
-    certain: bool
-    """Whether its contrast suffices for a lesion."""
 
 
 class _Finder:
@@ -228,7 +202,7 @@ class _Finder:
         """
         largest = _MAX_ML / self._voxel_ml
         # Lesions fill a thousandth of the box, so statistics run on their voxels alone.
-        indices = _voxel_indices(labels, self._normalized, largest if self._t1_like else math.inf)
+        indices = voxel_indices(labels, self._normalized, largest if self._t1_like else math.inf)
         if not indices.size:
             return
         own = labels.ravel()[indices]
@@ -262,11 +236,11 @@ class _Finder:
         """The lesions of a candidate up to their borders, without those that fail a test."""
         around = self._normalized.intensities[box]
         if self._t1_like:
-            measured = _measure_t1(
+            found = measure_t1(
                 mirrored(around), labels[box], label, search.limit, self._thresholds, self._regrow
             )
-            if measured is not None:
-                mask, cnr = measured
+            if found is not None:
+                mask, cnr = found
                 yield from self._checked(box, Outlined(mask, cnr, cnr >= search.cnr_min))
             return
         whole = labels[box] == label
@@ -306,82 +280,3 @@ class _Finder:
         grown = outlined.mask & ~self._taken[box]
         if np.count_nonzero(grown) >= _MIN_VOXELS:
             yield Component(box, grown, outlined.cnr, outlined.certain)
-
-
-def _voxel_indices(
-    labels: Labels, normalized: NormalizedImage, most: float
-) -> npt.NDArray[np.intp]:
-    """Flat indices of the labelled voxels, without components of more voxels than ``most``.
-
-    On T1 grey matter is above the limit too, and a list of all its voxels would be long. Every
-    eighth voxel shows which components may be that large; one that it misses only lengthens the
-    list.
-    """
-    large = []
-    if most < math.inf:
-        sampled = np.bincount(labels[::2, ::2, ::2].ravel())
-        sampled[0] = 0
-        for label in np.flatnonzero(sampled > most / _SAMPLED_MIN).tolist():
-            count = sum(np.count_nonzero(labels[part] == label) for part in normalized.slabs())
-            if count > most:
-                large.append(label)
-    found = []
-    for part in normalized.slabs():
-        own = labels[part]
-        wanted = own != 0
-        for label in large:
-            wanted &= own != label
-        indices = np.flatnonzero(wanted)
-        indices += part.start * math.prod(labels.shape[1:])
-        found.append(indices)
-    return np.concatenate(found)
-
-
-def _measure_t1(
-    intensities: Intensities,
-    labels: Labels,
-    label: int,
-    limit: int,
-    thresholds: TissueThresholds,
-    regrow: list[int],
-) -> tuple[Bools, float] | None:
-    """The voxels of one component in its part of the box, and its cnr; None if it is no lesion."""
-    component = labels == label
-    inside = np.sort(intensities[component])
-    dilated = dilate(component, regrow)
-    free = intensities < limit
-    around = intensities[free & ~dilated]
-    if not around.size:
-        return None
-    bright = float(inside[len(inside) // 2 :].mean())
-    surroundings = float(np.median(around))
-    # Grey matter is as bright, so the lesion must lie in white matter and touch little of it.
-    ring = dilate(component, [1, 1, 1]) & ~component
-    if np.count_nonzero(intensities[ring] >= limit) > _ISLAND_TOUCH_MAX * np.count_nonzero(ring):
-        return None
-    if abs(surroundings - thresholds.white) > 4 * thresholds.sigma:
-        return None
-    # The threshold depends on the noise of the brain; the border of a lesion must not.
-    upper = intensities >= (bright + surroundings) / 2
-    ring = dilated & ~component
-    if np.count_nonzero(upper & ring) > _SPREAD_MAX * np.count_nonzero(ring):
-        return None
-    return dilated & upper & (component | free), (bright - surroundings) / thresholds.sigma
-
-
-def _measured(normalized: NormalizedImage, component: Component) -> MeasuredLesion:
-    positions = np.nonzero(component.mask)
-    start = [
-        part.start + whole.start for part, whole in zip(component.box, normalized.box, strict=True)
-    ]
-    centroid = [float(axis.mean()) + first for axis, first in zip(positions, start, strict=True)]
-    corner = [int(axis.min()) + first for axis, first in zip(positions, start, strict=True)]
-    extent = [int(axis.max()) - int(axis.min()) + 1 for axis in positions]
-    return MeasuredLesion(
-        voxels=len(positions[0]),
-        centroid=(centroid[0], centroid[1], centroid[2]),
-        corner=(corner[0], corner[1], corner[2]),
-        extent=(extent[0], extent[1], extent[2]),
-        ratio=float(normalized.intensities[component.box][component.mask].mean()) / WHITE,
-        cnr=component.cnr,
-    )

@@ -17,6 +17,7 @@ _T1 = (
     "of 47 soft lesions on 3 synthetic heads 3 were found."
 )
 _WHERE = " Nothing is looked for in the outer 4 mm of the brain; lesions that touch count as one."
+_STRIPPED = " Scalp and skull are missing: 'head' is the part of the head that is left."
 _KINDS = {
     "thick": "On synthetic FLAIR in thick slices (0.9 x 0.9 x 5 mm, 3 heads of a kind): soft "
     "lesions F1 0.95, Dice 0.78, volume +23 %; many lesions as in multiple sclerosis F1 "
@@ -36,9 +37,10 @@ def limits_of(segmentation: Segmentation | None) -> tuple[str, ...]:
     what the method was tested on."""
     if segmentation is None:
         return (_TESTED,)
+    missing = _STRIPPED if segmentation.masks.stripped else ""
     if segmentation.t1_like:
-        return _TESTED, _T1
-    return _TESTED, _KINDS[_kind(segmentation)] + _WHERE
+        return _TESTED, _T1 + missing
+    return _TESTED, _KINDS[_kind(segmentation)] + _WHERE + missing
 
 
 def _kind(segmentation: Segmentation) -> str:

@@ -143,7 +143,6 @@ def refine_brain_mask_t1(
     if masks.stripped or not deep.size:
         return masks
     fluid = min(float(np.quantile(deep, _FLUID_QUANTILE)), grey / 2)
-    blocks_ml = coarse.voxels * np.float32(voxel_ml)
     tissue = masks.inner & (normalized > (fluid + grey) / 2) & (normalized < _FAT_T1)
     brain = most_compact(tissue, coarse, voxel_ml)
     if brain is None:

@@ -149,8 +149,6 @@ class Outliner:
         fluid = self._fluid_beside(intensities, grown)
         sheet_max = _SHEET_MAX_DIM if dim else _SHEET_MAX[search.islands]
         if not search.islands and fluid > _FLUID_BESIDE_MAX and plateau < _LINING_MAX * search.seed:
-            if self._thick:
-                return None  # in thick slices the shape of a lining does not show
             sheet_max = _SHEET_BESIDE_FLUID_MAX
         if not grown.any() or self._is_sheet(grown, sheet_max):
             return None

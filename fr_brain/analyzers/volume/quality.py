@@ -1,6 +1,7 @@
 """Warnings about results that the report gives nevertheless."""
 
 from common.domain.scan import BrainScan
+from fr_brain.analyzers.volume.brain_shape import compactness
 from fr_brain.analyzers.volume.masks import edge_fraction
 from fr_brain.analyzers.volume.segment import Segmentation
 
@@ -11,7 +12,20 @@ _LEFT_OVER_MAX = 15.0  # range of the bias field after the correction, %
 _FIELD_MAX = 130.0  # range of the bias field, %: stronger ones were never tried
 _CONTRAST_WARN = 1.05  # grey over white matter on FLAIR
 _CONTRAST_SPACING_MM = 1.5  # coarser voxels mix grey matter with fluid, so it looks darker
+_INTRACRANIAL_ML = (1000.0, 2000.0, 2400.0)  # of an adult: the least, the most, of a large head
+_COMPACT = 0.8  # of the outline of a large brain
 _AT_EDGE_WARN = 0.01  # fraction of the brain's blocks at the edge of the field of view
+
+
+def is_intracranial_plausible(segmentation: Segmentation) -> bool:
+    """Whether the intracranial volume is an adult's. A large head is no reason for doubt where the
+    outline of its brain is as compact as one without face and neck."""
+    low, high, largest = _INTRACRANIAL_ML
+    volume = segmentation.volumes_ml["intracranial"]
+    if volume > high:
+        compact = compactness(segmentation.masks.brain, segmentation.coarse)
+        return volume <= largest and compact >= _COMPACT
+    return volume >= low
 
 
 def is_field_corrected(segmentation: Segmentation) -> bool:
@@ -42,10 +56,6 @@ def quality_warnings(
         reasons["not_finite"] = (
             f"{segmentation.coarse.not_finite} of {image.view.size} voxels are not finite numbers; "
             "they count as background."
-        )
-    if segmentation.masks.stripped:
-        reasons["stripped"] = (
-            "Scalp and skull are missing: 'head' is the part of the head that is left."
         )
     if segmentation.t1_like:
         reasons["t1"] = (
@@ -109,6 +119,6 @@ def quality_warnings(
         intracranial_ml = segmentation.volumes_ml["intracranial"]
         reasons["intracranial"] = (
             f"The intracranial volume of {intracranial_ml:.0f} ml is outside the adult range "
-            "(1000 to 2000 ml): the outline may be wrong."
+            "(1000 to 2000 ml, larger if the brain's outline is compact): the outline may be wrong."
         )
     return reasons

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from common.domain.scan import BrainScan
 from fr_brain.analyzers.volume.bitmask import Bitmask
+from fr_brain.analyzers.volume.components import MeasuredLesion
 from fr_brain.analyzers.volume.field import BiasField, fit_field
 from fr_brain.analyzers.volume.image import (
     CanonicalImage,
@@ -25,7 +26,7 @@ from fr_brain.analyzers.volume.intracranial import (
     blocks_around,
     find_intracranial,
 )
-from fr_brain.analyzers.volume.lesions import MeasuredLesion, find_lesions
+from fr_brain.analyzers.volume.lesions import find_lesions
 from fr_brain.analyzers.volume.masks import (
     CoarseMasks,
     edge_fraction,

@@ -40,6 +40,8 @@ class Head:
     contrast: str
     labels: npt.NDArray[np.uint8]
     """The lesion that fills at least half of a voxel, from 1; else 0."""
+    share: Floats
+    """How much of each voxel is lesion, 0 to 1."""
     lesion_ml: tuple[float, ...]
     """Of each lesion, with its partial volumes."""
     true_ml: dict[str, float]
@@ -331,6 +333,7 @@ def _head(
         affine=scanner.affine,
         contrast=kind.contrast,
         labels=np.asfortranarray(labels),
+        share=np.asfortranarray(share),
         lesion_ml=tuple(float(sizes[n]) * voxel_ml for n in kept.tolist()),
         true_ml=parts | {"intracranial": intracranial, "lesion": lesion},
         places=tuple(places[n - 1] for n in kept.tolist()),

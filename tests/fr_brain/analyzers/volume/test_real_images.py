@@ -36,7 +36,7 @@ def test_mni152_has_no_lesion_and_is_known_as_stripped() -> None:
     findings = read(*image(path))
     lesions, volumes = judged(findings)
     assert findings.quality.verdict is Verdict.WARN
-    assert any("skull are missing" in reason for reason in findings.quality.reasons)
+    assert any("skull are missing" in limit for limit in findings.limitations)
     assert any("as on T1" in reason for reason in findings.quality.reasons)
     assert lesions.count == 0
     # Its grey and white matter maps sum to 1679 ml.
