@@ -14,7 +14,7 @@ SMALL_ML = 0.03
 """Smallest lesion that counts as large, ml."""
 WRONG_FACTOR, WRONG_ML = 2.0, 0.5
 """A lesion volume is wrong if it is off by more than this factor and by more than this volume."""
-ABOUT_OTHERS = frozenset({"intracranial", "stripped", "low_contrast", "no_tissues"})
+ABOUT_OTHERS = frozenset({"intracranial", "no_tissues"})
 """Flags of warnings that are not about lesions: of tissues, skull and the size of the head."""
 
 

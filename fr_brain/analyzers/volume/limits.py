@@ -18,6 +18,10 @@ _T1 = (
 )
 _WHERE = " Nothing is looked for in the outer 4 mm of the brain; lesions that touch count as one."
 _STRIPPED = " Scalp and skull are missing: 'head' is the part of the head that is left."
+_ALIKE = (
+    " Grey and white matter are nearly equally bright and could not be told apart: their volumes "
+    "are withheld."
+)
 _KINDS = {
     "thick": "On synthetic FLAIR in thick slices (0.9 x 0.9 x 5 mm, 3 heads of a kind): soft "
     "lesions F1 0.95, Dice 0.78, volume +23 %; many lesions as in multiple sclerosis F1 "
@@ -40,7 +44,8 @@ def limits_of(segmentation: Segmentation | None) -> tuple[str, ...]:
     missing = _STRIPPED if segmentation.masks.stripped else ""
     if segmentation.t1_like:
         return _TESTED, _T1 + missing
-    return _TESTED, _KINDS[_kind(segmentation)] + _WHERE + missing
+    alike = "" if "grey" in segmentation.volumes_ml else _ALIKE
+    return _TESTED, _KINDS[_kind(segmentation)] + _WHERE + alike + missing
 
 
 def _kind(segmentation: Segmentation) -> str:

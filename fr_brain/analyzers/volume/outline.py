@@ -142,7 +142,7 @@ class Outliner:
         # The threshold depends on the noise of the brain; the border of a lesion must not.
         upper = intensities >= (plateau + healthy) / 2
         ring = dilated & ~piece
-        spread = np.count_nonzero(upper & ring) / max(1, np.count_nonzero(ring))
+        spread = int(np.count_nonzero(upper & ring)) / max(1, int(np.count_nonzero(ring)))
         if spread > _SPREAD_MAX:
             return None
         grown = self._without_sheets(dilated & upper & (piece | free))
@@ -267,7 +267,7 @@ class Outliner:
         ring = intensities[dilate(inner, steps) & ~inner]
         high = (self._tissues.grey + white) / 2 + self._thresholds.sigma
         matter = np.count_nonzero((ring >= _TISSUE_MIN * white) & (ring < high))
-        return matter / max(1, ring.size)
+        return int(matter) / max(1, ring.size)
 
 
 def steps_of(mm: float, spacing_mm: tuple[float, float, float]) -> list[int]:

@@ -10,8 +10,6 @@ _NOISE_WARN = 10.0  # % of white matter
 _FIELD_WARN = 60.0  # range of the bias field, %
 _LEFT_OVER_MAX = 15.0  # range of the bias field after the correction, %
 _FIELD_MAX = 130.0  # range of the bias field, %: stronger ones were never tried
-_CONTRAST_WARN = 1.05  # grey over white matter on FLAIR
-_CONTRAST_SPACING_MM = 1.5  # coarser voxels mix grey matter with fluid, so it looks darker
 _INTRACRANIAL_ML = (1000.0, 2000.0, 2400.0)  # of an adult: the least, the most, of a large head
 _COMPACT = 0.8  # of the outline of a large brain
 _AT_EDGE_WARN = 0.01  # fraction of the brain's blocks at the edge of the field of view
@@ -22,6 +20,8 @@ def is_intracranial_plausible(segmentation: Segmentation) -> bool:
     outline of its brain is as compact as one without face and neck."""
     low, high, largest = _INTRACRANIAL_ML
     volume = segmentation.volumes_ml["intracranial"]
+    if volume > high and segmentation.t1_like:
+        return False  # on T1 an outline may also have taken in fat, and stay compact
     if volume > high:
         compact = compactness(segmentation.masks.brain, segmentation.coarse)
         return volume <= largest and compact >= _COMPACT
@@ -100,20 +100,10 @@ def quality_warnings(
             f"The bias field varies by {segmentation.field.inu_percent:.0f} %. It was corrected, "
             "but volumes of grey and white matter may be wrong by 20 %."
         )
-    tissues = segmentation.tissues
-    if "grey" not in segmentation.volumes_ml:
+    if segmentation.t1_like and "grey" not in segmentation.volumes_ml:
         reasons["no_tissues"] = (
-            "Grey and white matter could not be told apart, as they are nearly equally bright or "
-            "the bias field was misread: their volumes are withheld."
-        )
-    elif (
-        not segmentation.t1_like
-        and max(image.spacing_mm) <= _CONTRAST_SPACING_MM
-        and tissues.grey < _CONTRAST_WARN * tissues.white
-    ):
-        reasons["low_contrast"] = (
-            "Grey matter is hardly brighter than white matter: the volumes of the two may be wrong "
-            "by 20 % and more."
+            "Grey and white matter could not be told apart, so the bias field may be misread: their "
+            "volumes are withheld."
         )
     if not plausible:
         intracranial_ml = segmentation.volumes_ml["intracranial"]

@@ -61,6 +61,8 @@ _TISSUE = 620  # normalized intensity from which FLAIR shows tissue instead of f
 _GREY_TO_WHITE = 0.6, 3.0  # grey over white matter, by volume
 _LIKELY_T1, _POSSIBLE_T1 = (0.9, 2.5), (0.5, 3.0)  # the same on T1: measured; brain measured
 _SIMILAR_MAX = 1.12  # grey over white matter on FLAIR, up to which they may look alike
+_CONTRAST_MIN = 1.05  # the same: below, their volumes are withheld
+_CONTRAST_SPACING_MM = 1.5  # coarser voxels mix grey matter with fluid, so it looks darker
 _T1_UNSURE = (0.88, 1.0)  # the same, where a contrast in the header decides
 _T1_BELOW = 0.97  # grey over white matter, by intensity, below which an image is T1-like
 
@@ -220,7 +222,7 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
         normalized, intracranial_masks, tissues, csf_adjacent, detected.labels
     )
     lesion = sum(lesion.voxels for lesion in detected.lesions)
-    volumes = _volumes_ml(voxel_counts, lesion, image.voxel_ml, tissues, t1_like=t1_like)
+    volumes = _volumes_ml(voxel_counts, lesion, image, tissues, t1_like=t1_like)
     return Segmentation(
         image, coarse, masks, field, normalized, intracranial_masks, thresholds, tissues,
         detected.lesions, detected.labels,
@@ -231,7 +233,7 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
 def _volumes_ml(
     voxels: dict[str, float],
     lesion: int,
-    voxel_ml: float,
+    image: CanonicalImage,
     tissues: TissueIntensities,
     *,
     t1_like: bool,
@@ -248,16 +250,21 @@ def _volumes_ml(
             f"Lesions would fill {lesion / tissue:.0%} of the brain: the image has another "
             "contrast, or the brain was not separated from the rest of the head."
         )
-    volumes = {name: count * voxel_ml for name, count in voxels.items()}
-    volumes |= {"brain": tissue * voxel_ml, "lesion": lesion * voxel_ml}
+    volumes = {name: count * image.voxel_ml for name, count in voxels.items()}
+    volumes |= {"brain": tissue * image.voxel_ml, "lesion": lesion * image.voxel_ml}
     ratio = voxels["grey"] / max(voxels["white"], 1)
     likely = _LIKELY_T1 if t1_like else _GREY_TO_WHITE
-    if likely[0] <= ratio <= likely[1]:
+    similar = (
+        not t1_like
+        and max(image.spacing_mm) <= _CONTRAST_SPACING_MM
+        and tissues.grey < _CONTRAST_MIN * tissues.white
+    )
+    if likely[0] <= ratio <= likely[1] and not similar:
         return volumes
     if t1_like:
         plausible = _POSSIBLE_T1[0] <= ratio <= _POSSIBLE_T1[1]
     else:
-        plausible = tissues.grey <= _SIMILAR_MAX * tissues.white
+        plausible = similar or tissues.grey <= _SIMILAR_MAX * tissues.white
     if not plausible:
         raise UnreadableImage(
             f"The measured volume of grey matter is {ratio:.1f} times that of white matter, "

@@ -26,6 +26,19 @@ def test_noise_and_field_are_measured() -> None:
     assert quality.intracranial_plausible
 
 
+def test_a_large_head_with_a_compact_outline_is_no_reason_for_doubt() -> None:
+    phantom = make_phantom(31, 2, SIZE)
+    usual = read(phantom.voxels, phantom.affine)
+    assert usual.volumes is not None
+    growth = (2150 / usual.volumes.intracranial_ml) ** (1 / 3)
+    larger = np.array(phantom.affine) * growth
+    findings = read(phantom.voxels, larger)
+    assert findings.volumes is not None
+    assert findings.volumes.intracranial_ml > 2050
+    assert findings.quality.intracranial_plausible
+    assert "intracranial" not in findings.quality.flags
+
+
 def test_a_scan_type_that_contradicts_the_image_gets_a_warning() -> None:
     phantom = make_phantom(SEED, 5, (90, 108, 90), Recipe(contrast="t1"))
     scan, voxels = scan_of(phantom.voxels, phantom.affine)

@@ -44,6 +44,18 @@ def test_mni152_has_no_lesion_and_is_known_as_stripped() -> None:
     assert volumes.head_ml < 2050
 
 
+def test_colin27_with_bright_fat_is_read_as_t1_with_the_same_brain() -> None:
+    array, affine = image(COLIN27)
+    inside = image(COLIN27.with_name("ch2bet.nii.gz"))[0] > 0
+    bright = np.where(inside, array, np.minimum(array.astype(np.float32) * 1.5, 255))
+    _, plain = judged(read(array, affine))
+    findings = read(bright, affine)
+    lesions, volumes = judged(findings)
+    assert "t1" in findings.quality.flags
+    assert lesions.count == 0
+    assert volumes.brain_ml == pytest.approx(plain.brain_ml, rel=0.05)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_lesions_found_in_colin27_are_those_planted_in_it(seed: int) -> None:
     array, affine = image(COLIN27)

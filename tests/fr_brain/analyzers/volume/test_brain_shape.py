@@ -1,0 +1,47 @@
+"""A brain is told from one that leaks, or has lost its cortex, by how compact it is."""
+
+import numpy as np
+
+from fr_brain.analyzers.volume.brain_shape import compactness, find_brain, most_compact
+from fr_brain.analyzers.volume.image import Bools, CoarseImage, Floats
+
+SHAPE = (50, 54, 46)
+
+
+def ball(radius_mm: float, centre_mm: tuple[float, float, float] = (100, 108, 92)) -> Bools:
+    z, y, x = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
+    squares = [(4 * axis - at) ** 2 for axis, at in zip((z, y, x), centre_mm, strict=True)]
+    return np.asarray(sum(squares) <= radius_mm**2)
+
+
+def blocks(mean: Floats) -> CoarseImage:
+    return CoarseImage(mean, (4, 4, 4), (4.0, 4.0, 4.0), np.full(SHAPE, 64, np.float32), 0)
+
+
+def test_a_ball_is_as_compact_as_can_be() -> None:
+    ones = blocks(np.ones(SHAPE, np.float32))
+    assert 0.93 < compactness(ball(68), ones) < 1.07
+    leaking = ball(68) | ball(30, (30, 60, 92))
+    assert compactness(leaking, ones) < 0.9
+
+
+def test_a_brain_that_lost_its_cortex_to_the_threshold_is_found_with_a_lower_one() -> None:
+    mean = np.zeros(SHAPE, np.float32)
+    mean[ball(68)] = 0.55  # cortex
+    mean[ball(54)] = 0.9
+    coarse = blocks(mean)
+    level, brain = find_brain(coarse, ball(84), 0.7, 0.001)
+    assert level < 0.55
+    assert (brain == ball(68)).all()
+
+
+def test_of_what_erosions_leave_the_most_compact_is_the_brain() -> None:
+    face = ball(26, (60, 160, 92))
+    brain = most_compact(ball(66) | face, blocks(np.ones(SHAPE, np.float32)), 0.001)
+    assert brain is not None
+    assert np.count_nonzero(brain & ball(66)) > 0.97 * np.count_nonzero(ball(66))
+    assert np.count_nonzero(brain & ~ball(66)) < 0.3 * np.count_nonzero(face)
+
+
+def test_what_has_no_brains_size_is_none() -> None:
+    assert most_compact(ball(20), blocks(np.ones(SHAPE, np.float32)), 0.001) is None
