@@ -33,9 +33,8 @@ _SHEET_BESIDE_FLUID_MAX = 1.05  # the same, beside fluid and no brighter than li
 _BALL_SURFACE, _BALL_POWER = 1.9, -0.22  # share of a ball's voxels on its surface, by its voxels
 _STANDS_OUT = 1.18  # plateau of a distinct lesion over its surroundings and over what is healthy
 _CNR_STANDS_OUT = 4.0  # rise over smoothed noise of a distinct lesion
-# A clear border: of the ring, above half of the rise and white matter; rise over noise by whether
-# slices are thick.
-_SPREAD_CLEAR, _WHITE_CLEAR, _CNR_CLEAR = 0.12, 0.7, (5.0, 4.0)
+# A clear border: of the ring, above half of the rise, and white matter; rise over noise.
+_SPREAD_CLEAR, _WHITE_CLEAR, _CNR_CLEAR = 0.12, 0.7, 5.0
 # By whether a faint lesion is distinct: of the ring around it, within a slice where it is thick.
 _ISLAND_WHITE_MIN = (0.8, 0.5)
 _FLUID_BESIDE_FAINT_MAX = (0.1, 0.2)
@@ -169,8 +168,8 @@ class Outliner:
         least = search.cnr_min
         if stands_out:
             least = min(least, _CNR_STANDS_OUT)
-        if clear and (search.islands or self._thick):
-            least = min(least, _CNR_CLEAR[self._thick])
+        if clear and search.islands:
+            least = min(least, _CNR_CLEAR)
         return Outlined(grown, cnr, cnr >= least)
 
     def may_hide_lesions(self, piece: Bools, search: Search) -> bool:

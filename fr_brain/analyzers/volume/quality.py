@@ -102,8 +102,8 @@ def quality_warnings(
         )
     if segmentation.t1_like and "grey" not in segmentation.volumes_ml:
         reasons["no_tissues"] = (
-            "Grey and white matter could not be told apart, so the bias field may be misread: their "
-            "volumes are withheld."
+            "Grey and white matter could not be told apart, so the bias field may be misread: "
+            "their volumes are withheld."
         )
     if not plausible:
         intracranial_ml = segmentation.volumes_ml["intracranial"]

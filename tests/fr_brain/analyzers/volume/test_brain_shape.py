@@ -21,8 +21,8 @@ def blocks(mean: Floats) -> CoarseImage:
 def test_a_ball_is_as_compact_as_can_be() -> None:
     ones = blocks(np.ones(SHAPE, np.float32))
     assert 0.93 < compactness(ball(68), ones) < 1.07
-    leaking = ball(68) | ball(30, (30, 60, 92))
-    assert compactness(leaking, ones) < 0.9
+    two = ball(48, (50, 108, 92)) | ball(48, (150, 108, 92))
+    assert compactness(two, ones) < 0.85
 
 
 def test_a_brain_that_lost_its_cortex_to_the_threshold_is_found_with_a_lower_one() -> None:
@@ -32,15 +32,16 @@ def test_a_brain_that_lost_its_cortex_to_the_threshold_is_found_with_a_lower_one
     coarse = blocks(mean)
     level, brain = find_brain(coarse, ball(84), 0.7, 0.001)
     assert level < 0.55
-    assert (brain == ball(68)).all()
+    assert not (brain & ~ball(68)).any()
+    assert np.count_nonzero(brain) > 0.95 * np.count_nonzero(ball(68))
 
 
 def test_of_what_erosions_leave_the_most_compact_is_the_brain() -> None:
-    face = ball(26, (60, 160, 92))
-    brain = most_compact(ball(66) | face, blocks(np.ones(SHAPE, np.float32)), 0.001)
+    whole = ball(56) | ball(40, (100, 190, 92))
+    brain = most_compact(whole, blocks(np.ones(SHAPE, np.float32)), 0.001)
     assert brain is not None
-    assert np.count_nonzero(brain & ball(66)) > 0.97 * np.count_nonzero(ball(66))
-    assert np.count_nonzero(brain & ~ball(66)) < 0.3 * np.count_nonzero(face)
+    assert np.count_nonzero(brain & ball(56)) > 0.95 * np.count_nonzero(ball(56))
+    assert compactness(brain, blocks(np.ones(SHAPE, np.float32))) > 0.7
 
 
 def test_what_has_no_brains_size_is_none() -> None:
