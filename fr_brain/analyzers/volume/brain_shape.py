@@ -24,6 +24,7 @@ _CLOSING_MM = 8.0  # radius that closes an outline
 _EROSIONS_MM = (4.1, 6.0, 8.1, 10.0)  # tried in turn to cut the brain free
 _LIKELY_ML = 900.0  # a smaller brain is searched for again
 _COMPACT = 0.75  # a less compact brain is searched for again
+_COMPACT_T1 = 0.78  # of a less compact brain on T1, larger erosions are tried
 _LEVELS = (1.0, 0.9, 0.8, 0.7, 0.6)  # of the threshold, tried in that search
 
 
@@ -57,13 +58,26 @@ def find_brain(
     return best
 
 
-def most_compact(tissue: Bools, coarse: CoarseImage, voxel_ml: float) -> Bools | None:
-    """The most compact brain that an erosion cuts free of other tissue, closed and filled; None if
-    none has a brain's size."""
+def cut_free(tissue: Bools, coarse: CoarseImage, voxel_ml: float) -> Bools | None:
+    """The brain that an erosion cuts free of other tissue, closed and filled.
+
+    It is what the smallest erosion leaves that is compact and has a brain's size when it is closed,
+    because a larger erosion costs gyri. Without such a one it is the most compact.
+
+    Args:
+        tissue: blocks of tissue inside the scalp.
+        coarse: the blocks.
+        voxel_ml: volume of a voxel, ml.
+
+    Returns:
+        Booleans, a block each; None if nothing has a brain's size.
+    """
     best, most = None, 0.0
     for brain in _candidates(tissue, coarse, voxel_ml):
         closed = close_and_fill(brain, coarse)
         compact = compactness(closed, coarse)
+        if compact >= _COMPACT_T1 and _volume_ml(closed, coarse, voxel_ml) <= BRAIN_ML[1]:
+            return closed
         if compact > most:
             best, most = closed, compact
     return best

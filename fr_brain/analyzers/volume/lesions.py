@@ -49,7 +49,7 @@ _AROUND_MM = 3.5  # margin in which a lesion's surroundings are read
 _FAINT_SIGMAS = 1.5, 3.0  # over grey matter: extent and seeds of lesions inside white matter
 _CNR_MIN_FAINT = 6.0  # rise over smoothed noise of a faint lesion
 _CNR_MIN = 5.4  # rise over smoothed noise, on FLAIR
-_CNR_MIN_T1 = 7.0  # the same on T1
+_CNR_MIN_T1 = 6.0  # the same on T1
 _CNR_MIN_BELOW_GREY = 20.0  # the same for T1 lesions that are known only as darker than grey matter
 _COMPONENTS_MAX = 400  # an image with more does not show lesions; also a bound on work
 

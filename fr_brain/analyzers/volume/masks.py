@@ -12,9 +12,9 @@ import numpy as np
 from fr_brain.analyzers.volume.brain_shape import (
     BRAIN_ML,
     close_and_fill,
+    cut_free,
     find_brain,
     largest,
-    most_compact,
 )
 from fr_brain.analyzers.volume.image import (
     Bools,
@@ -144,7 +144,7 @@ def refine_brain_mask_t1(
         return masks
     fluid = min(float(np.quantile(deep, _FLUID_QUANTILE)), grey / 2)
     tissue = masks.inner & (normalized > (fluid + grey) / 2) & (normalized < _FAT_T1)
-    brain = most_compact(tissue, coarse, voxel_ml)
+    brain = cut_free(tissue, coarse, voxel_ml)
     if brain is None:
         return masks
     return replace(masks, brain=brain, depth=distance_to(~brain, coarse.spacing_mm, _DEPTH_MM))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fr_brain.analyzers.volume.brain_shape import compactness, find_brain, most_compact
+from fr_brain.analyzers.volume.brain_shape import compactness, cut_free, find_brain
 from fr_brain.analyzers.volume.image import Bools, CoarseImage, Floats
 
 SHAPE = (50, 54, 46)
@@ -36,13 +36,22 @@ def test_a_brain_that_lost_its_cortex_to_the_threshold_is_found_with_a_lower_one
     assert np.count_nonzero(brain) > 0.95 * np.count_nonzero(ball(68))
 
 
-def test_of_what_erosions_leave_the_most_compact_is_the_brain() -> None:
+def test_of_what_erosions_leave_the_cut_free_is_the_brain() -> None:
     whole = ball(56) | ball(40, (100, 190, 92))
-    brain = most_compact(whole, blocks(np.ones(SHAPE, np.float32)), 0.001)
+    brain = cut_free(whole, blocks(np.ones(SHAPE, np.float32)), 0.001)
     assert brain is not None
     assert np.count_nonzero(brain & ball(56)) > 0.95 * np.count_nonzero(ball(56))
     assert compactness(brain, blocks(np.ones(SHAPE, np.float32))) > 0.7
 
 
 def test_what_has_no_brains_size_is_none() -> None:
-    assert most_compact(ball(20), blocks(np.ones(SHAPE, np.float32)), 0.001) is None
+    assert cut_free(ball(20), blocks(np.ones(SHAPE, np.float32)), 0.001) is None
+
+
+def test_of_a_compact_brain_no_more_is_cut_than_needed() -> None:
+    # The smallest erosion keeps a gyrus that larger ones, which leave a rounder brain, cut off.
+    gyrus = ball(10, (100, 180, 92)) & ~ball(64)
+    whole = ball(64) | gyrus
+    brain = cut_free(whole, blocks(np.ones(SHAPE, np.float32)), 0.001)
+    assert brain is not None
+    assert np.count_nonzero(brain & gyrus) == np.count_nonzero(gyrus)
