@@ -29,7 +29,7 @@ _LEVELS = (1.0, 0.9, 0.8, 0.7, 0.6)  # of the threshold, tried in that search
 
 
 def find_brain(
-    coarse: CoarseImage, inner: Bools, level: float, voxel_ml: float
+    coarse: CoarseImage, inner: Bools, level: float, voxel_ml: float, *, lower: bool = True
 ) -> tuple[float, Bools]:
     """The brain of a whole head.
 
@@ -41,13 +41,14 @@ def find_brain(
         inner: the head without its scalp.
         level: a first threshold between fluid and tissue.
         voxel_ml: volume of a voxel, ml.
+        lower: whether lower thresholds are tried.
 
     Returns:
         The threshold, and the brain: booleans, a block each.
     """
     brain = _smallest_erosion(inner & (coarse.mean > level), coarse, voxel_ml)
     closed_ml, compact = _shape(brain, coarse, voxel_ml)
-    if closed_ml >= _LIKELY_ML and compact >= _COMPACT:
+    if not lower or (closed_ml >= _LIKELY_ML and compact >= _COMPACT):
         return level, brain
     best, most = (level, brain), 0.0
     for factor in _LEVELS:

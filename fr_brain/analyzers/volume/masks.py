@@ -60,12 +60,13 @@ class CoarseMasks:
     """Volume of ``head``, ml."""
 
 
-def find_masks(coarse: CoarseImage, voxel_ml: float) -> CoarseMasks:
+def find_masks(coarse: CoarseImage, voxel_ml: float, *, lower: bool = True) -> CoarseMasks:
     """Find head and brain.
 
     Args:
         coarse: the block means.
         voxel_ml: volume of a voxel, ml.
+        lower: whether lower thresholds are tried where the brain is small or not compact.
 
     Raises:
         UnreadableImage: the image shows no head or only a part of one, or its brain cannot be
@@ -100,7 +101,7 @@ def find_masks(coarse: CoarseImage, voxel_ml: float) -> CoarseMasks:
         if not inner.any():
             raise UnreadableImage("The image shows nothing below the scalp.")
         tissue_level = otsu(coarse.mean[inner])
-        tissue_level, brain = find_brain(coarse, inner, tissue_level, voxel_ml)
+        tissue_level, brain = find_brain(coarse, inner, tissue_level, voxel_ml, lower=lower)
     found_ml = float(blocks_ml[brain].sum(dtype=np.float64))
     if not BRAIN_ML[0] <= found_ml <= BRAIN_ML[1]:
         raise UnreadableImage(

@@ -36,7 +36,12 @@ from fr_brain.analyzers.volume.masks import (
 )
 from fr_brain.analyzers.volume.normalize import WHITE, NormalizedImage, normalize
 from fr_brain.analyzers.volume.refine import refine_field
-from fr_brain.analyzers.volume.strong_field import find_again, is_strong, left_over_percent
+from fr_brain.analyzers.volume.strong_field import (
+    find_again,
+    fit_first,
+    is_strong,
+    left_over_percent,
+)
 from fr_brain.analyzers.volume.thresholds import (
     TissueThresholds,
     find_thresholds,
@@ -162,7 +167,7 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
             "The brain extends beyond the field of view: a part of it is missing."
         )
     shape = (image.view.shape[0], image.view.shape[1], image.view.shape[2])
-    field = fit_field(coarse, masks, shape)
+    field = fit_first(coarse, masks, shape, image.voxel_ml)
     strong = is_strong(field)
     if strong:
         masks, field = find_again(field, coarse, masks, shape, image.voxel_ml)

@@ -25,6 +25,29 @@ def is_strong(field: BiasField) -> bool:
     return field.inu_percent is not None and field.inu_percent > STRONG_PERCENT
 
 
+def fit_first(coarse: CoarseImage, masks: CoarseMasks, shape: Shape, voxel_ml: float) -> BiasField:
+    """The field of an image, a quadratic; where none fits the whole brain, that of a bright part.
+
+    Under a strong field only a part of the brain is above the first threshold, but there the field
+    can be read.
+
+    Args:
+        coarse: the blocks.
+        masks: head and brain.
+        shape: voxels of the volume along z, y, x.
+        voxel_ml: volume of a voxel, ml.
+    """
+    field = fit_field(coarse, masks, shape)
+    if field.inu_percent is not None:
+        return field
+    try:
+        part = find_masks(coarse, voxel_ml, lower=False)
+    except UnreadableImage:
+        return field
+    of_part = fit_field(coarse, part, shape)
+    return field if of_part.inu_percent is None else of_part
+
+
 def find_again(
     field: BiasField, coarse: CoarseImage, masks: CoarseMasks, shape: Shape, voxel_ml: float
 ) -> tuple[CoarseMasks, BiasField]:

@@ -10,7 +10,12 @@ from common.domain.findings import Verdict
 from fr_brain.analyzers.volume.field import BiasField, fit_field, polynomial_terms
 from fr_brain.analyzers.volume.image import canonical_image, coarsen
 from fr_brain.analyzers.volume.masks import find_masks
-from fr_brain.analyzers.volume.strong_field import find_again, is_strong, left_over_percent
+from fr_brain.analyzers.volume.strong_field import (
+    find_again,
+    fit_first,
+    is_strong,
+    left_over_percent,
+)
 from fr_pacs.sources.phantom.source import Phantom, Recipe, make_phantom
 from tests.fr_brain.analyzers.volume.heads import SEED, judged, match, read, scan_of
 
@@ -66,6 +71,22 @@ def test_the_brain_is_found_again_where_the_field_hid_a_part_of_it() -> None:
     after = left_over_percent(better, coarse, again, shape, image.voxel_ml)
     assert after < 15
     assert after < before
+
+
+def test_a_field_too_strong_for_the_whole_brain_is_read_in_its_bright_part() -> None:
+    phantom, voxels = under_coil(0.6)
+    image = canonical_image(*scan_of(voxels, phantom.affine))
+    coarse = coarsen(image)
+    shape = (image.view.shape[0], image.view.shape[1], image.view.shape[2])
+    masks = find_masks(coarse, image.voxel_ml)
+    assert fit_field(coarse, masks, shape).inu_percent is None
+    field = fit_first(coarse, masks, shape, image.voxel_ml)
+    assert is_strong(field)
+    again, _ = find_again(field, coarse, masks, shape, image.voxel_ml)
+    truth = phantom.truth.volumes_ml
+    inside = sum(truth[name] for name in ("grey", "white", "csf", "lesion"))
+    found = float(coarse.voxels[again.brain].sum()) * image.voxel_ml
+    assert found == pytest.approx(inside, rel=0.12)
 
 
 def test_two_fields_after_each_other_are_their_product() -> None:
