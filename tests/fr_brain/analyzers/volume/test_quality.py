@@ -28,13 +28,13 @@ def test_noise_and_field_are_measured() -> None:
 
 def test_a_large_head_with_a_compact_outline_is_no_reason_for_doubt() -> None:
     phantom = make_phantom(31, 2, SIZE)
-    usual = read(phantom.voxels, phantom.affine)
-    assert usual.volumes is not None
-    growth = (2150 / usual.volumes.intracranial_ml) ** (1 / 3)
-    larger = np.array(phantom.affine) * growth
-    findings = read(phantom.voxels, larger)
-    assert findings.volumes is not None
-    assert findings.volumes.intracranial_ml > 2050
+    _, usual = judged(read(phantom.voxels, phantom.affine))
+    assert usual.intracranial_ml is not None
+    growth = (2150 / usual.intracranial_ml) ** (1 / 3)
+    findings = read(phantom.voxels, np.array(phantom.affine) * growth)
+    _, larger = judged(findings)
+    assert larger.intracranial_ml is not None
+    assert larger.intracranial_ml > 2050
     assert findings.quality.intracranial_plausible
     assert "intracranial" not in findings.quality.flags
 
