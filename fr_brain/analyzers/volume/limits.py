@@ -31,8 +31,8 @@ _KINDS = {
     "stripped": "On synthetic FLAIR of 1 mm without skull (3 heads): many lesions as in multiple "
     "sclerosis F1 0.86, Dice 0.80, volume 9 % off.",
     "fine": "On synthetic FLAIR of 1 mm (3 heads of a kind): soft lesions F1 0.96, Dice 0.86, "
-    "volume 10 % off; many as in multiple sclerosis F1 0.90, Dice 0.73; elderly F1 0.88, Dice 0.82; "
-    "of small faint lesions 41 % found.",
+    "volume 10 % off; many as in multiple sclerosis F1 0.90, Dice 0.73; elderly F1 0.88, Dice "
+    "0.82; of small faint lesions 41 % found.",
 }
 
 
