@@ -10,6 +10,7 @@ from common.domain.volume_roles import VOLUME_ROLES
 from common.errors import SourceError
 from common.formats.archives import member_path
 from common.formats.dicom.left_out import LeftOut, SlicesRefused
+from common.formats.dicom.partial_copies import partial_copies
 from common.formats.dicom.series import stack_series
 from common.formats.dicom.slices import Slice
 from common.formats.ecg.recording import EcgFile
@@ -113,6 +114,15 @@ class ImageFiles:
         """The members of archives since the last call, each to be read as a file of a folder."""
         members, self._members = self._members, []
         return members
+
+    def skip_partial_copies(self, groups: Sequence[Sequence[Slice]]) -> set[int]:
+        """Skip the series that are part of a fuller one of the same patient and study, and return
+        their numbers."""
+        found = partial_copies(groups, self._reader.digests)
+        for number, originals in found.items():
+            for label, plane in {plane.label: plane for plane in groups[number]}.items():
+                self.skip(plane.path, "copy", label, detail=originals[id(plane)].label)
+        return set(found)
 
     def stacked(self, slices: Sequence[Slice]) -> list[Stacked]:
         """Stack the slices of one series. Files that are in no volume, and not left out by name,

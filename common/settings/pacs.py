@@ -252,7 +252,7 @@ class PacsSettings(WireSettings):
 
     @model_validator(mode="after")
     def _exclude(self) -> Self:
-        kinds = {"kind", "shape", "contrast", "background", "run_name"}
+        kinds = {"kind", "shape", "contrast", "background", "run_name", "seed"}
         synthetic = kinds & self.model_fields_set
         if self.source is not None and synthetic:
             names = " and ".join(sorted(name.upper() for name in synthetic))

@@ -48,7 +48,7 @@ def sift(slices: Sequence[Slice], digests: Digests | None, *, whenever: bool = F
     """
     groups: dict[_Signature, list[Slice]] = {}
     for plane in slices:
-        groups.setdefault(_place(plane) if whenever else _signature(plane), []).append(plane)
+        groups.setdefault(place_of(plane) if whenever else _signature(plane), []).append(plane)
     sifted = Sifted([])
     doubled = [group for group in groups.values() if len(group) > 1]
     content = _contents(doubled, digests)
@@ -88,32 +88,34 @@ def originals_of(
         others: perhaps the originals.
         digests: compares pixels, as for ``sift``.
     """
-    places = {_place(plane) for plane in slices}
+    places = {place_of(plane) for plane in slices}
     at: dict[_Signature, list[Slice]] = {}
     for plane in others:
-        if _place(plane) in places and not plane.damage:
-            at.setdefault(_place(plane), []).append(plane)
+        if place_of(plane) in places and not plane.damage:
+            at.setdefault(place_of(plane), []).append(plane)
     if len(at) < len(places):
         return None
     content = _contents([[*slices], *at.values()], digests)
     found: dict[int, Slice] = {}
     for plane in slices:
         own = content.get(id(plane))
-        same = (one for one in at[_place(plane)] if content[id(one)] == own)
-        original = None if own is None else next(same, None)
+        same = (one for one in at[place_of(plane)] if content[id(one)] == own)
+        shortest = min(same, key=lambda one: len(one.path.name), default=None)
+        original = None if own is None else shortest
         if original is None:
             return None
         found[id(plane)] = original
     return found
 
 
-def _place(plane: Slice) -> _Signature:
+def place_of(plane: Slice) -> tuple[object, ...]:
+    """Where a slice is, to a micrometre; empty without a geometry."""
     place = plane.geometry
     return () if place is None else tuple(round(mm, 3) for mm in place.position)
 
 
 def _signature(plane: Slice) -> _Signature:
-    return _place(plane), plane.instance, plane.frame, plane.acquired_at, plane.volume_keys
+    return place_of(plane), plane.instance, plane.frame, plane.acquired_at, plane.volume_keys
 
 
 def _contents(groups: Sequence[list[Slice]], digests: Digests | None) -> dict[int, object]:

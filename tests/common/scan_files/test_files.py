@@ -289,9 +289,12 @@ def test_each_file_of_a_folder_is_accounted_for_by_name(save: Save, tmp_path: Pa
     cut = (tmp_path / "s/2.dcm").read_bytes()[:-5]
     (tmp_path / "s/2 (1).dcm").write_bytes(cut)
     for number in (1, 2, 5):
-        write(number, f"gap/{number}.dcm", SeriesInstanceUID="2.25.1")
+        other = {"SeriesInstanceUID": "2.25.1", "PixelData": bytes(range(24))}
+        write(number, f"gap/{number}.dcm", **other)
+    for number in (1, 2, 3):
+        write(number, f"part/{number}.dcm", SeriesInstanceUID="2.25.2")
     source = FileSource(tmp_path, pacs="site-a")
-    assert (source.skipped.counts["copy"], source.skipped.counts["damaged_copy"]) == (1, 1)
+    assert (source.skipped.counts["copy"], source.skipped.counts["damaged_copy"]) == (4, 1)
     told = account_of(source)
     waiting, nrrd = ("waiting", "not sent yet"), "an NRRD image, which Fr does not read"
     assert told.pop("s/2 (1).dcm") == (
@@ -307,6 +310,9 @@ def test_each_file_of_a_folder_is_accounted_for_by_name(save: Save, tmp_path: Pa
         "gap/2.dcm": ("refused", told["gap/2.dcm"][1][:30]),
         "gap/5.dcm": ("refused", told["gap/2.dcm"][1][:30]),
         "notes.txt": ("skipped", "text file"),
+        "part/1.dcm": ("copy", "the same slice as s/1.dcm"),
+        "part/2.dcm": ("copy", "the same slice as s/2.dcm"),
+        "part/3.dcm": ("copy", "the same slice as s/3.dcm"),
         "x/.hidden": ("skipped", "hidden file or folder"),
         "x/1.nrrd": ("refused", nrrd[:30]),
         "x/2.nrrd": ("refused", nrrd[:30]),

@@ -125,7 +125,14 @@ def test_label_maps_are_off_and_need_a_folder_for_reports() -> None:
 
 
 @pytest.mark.parametrize(
-    "synthetic", [("kind", "grid"), ("shape", "12"), ("contrast", "t1"), ("background", "empty")]
+    "synthetic",
+    [
+        ("kind", "grid"),
+        ("shape", "12"),
+        ("contrast", "t1"),
+        ("background", "empty"),
+        ("seed", "7"),
+    ],
 )
 def test_files_and_what_describes_synthetic_scans_exclude_each_other(
     synthetic: tuple[str, str],
