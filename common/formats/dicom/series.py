@@ -5,6 +5,7 @@ one grid (``grids``) and contrast, and each its own place (``splitting``). Copie
 left out by name, so that they never cost the series.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -39,15 +40,19 @@ def group_series(slices: Sequence[Slice]) -> list[list[Slice]]:
     """The slices of each series, in the order of their first ones.
 
     Some devices give each slice a series UID, or none. Such slices are one series if patient,
-    study, frame of reference, series number and description, grid and contrast are equal.
+    study, frame of reference, series number and description, grid and contrast are equal. If
+    single slices of a series name no frame of reference, they are in that of the others.
 
     Args:
         slices: of all files, in their order.
     """
+    owners: dict[str, Counter[str]] = {}
+    for plane in slices:
+        owners.setdefault(plane.series, Counter())[plane.owner] += 1
     groups: dict[_Key, list[Slice]] = {}
     for plane in slices:
-        known = bool(plane.series)
-        key: _Key = (plane.series, plane.owner if known else _likeness(plane))
+        owner = _owner(plane.owner, owners[plane.series])
+        key: _Key = (plane.series, owner if plane.series else _likeness(plane))
         groups.setdefault(key, []).append(plane)
     lone: dict[tuple[object, ...], list[_Key]] = {}
     for key, members in groups.items():
@@ -61,6 +66,14 @@ def group_series(slices: Sequence[Slice]) -> list[list[Slice]]:
             for key in keys[1:]:
                 del groups[key]
     return list(groups.values())
+
+
+def _owner(owner: str, counts: Mapping[str, int]) -> str:
+    if not owner.endswith("/"):
+        return owner
+    named = [other for other in counts if other != owner and other.startswith(owner)]
+    lacking = len(named) == 1 and counts[owner] * _STRAY_SHARE <= counts[named[0]]
+    return named[0] if lacking else owner
 
 
 def _likeness(plane: Slice) -> tuple[object, ...]:

@@ -104,7 +104,7 @@ class Slice:
     series: str
     """SeriesInstanceUID; empty if there is none."""
     owner: str
-    """A digest of patient, study and frame of reference."""
+    """Digests of patient and study, and of the frame of reference (``traits.owner``)."""
     protocol: str
     """A digest of number and description of the series: equal where a series UID is missing."""
     uid: str

@@ -91,12 +91,12 @@ def dimension_pointers(values: Mapping[str, Any]) -> list[int]:
 
 
 def owner(values: Mapping[str, Any]) -> str:
-    """A digest of the patient, the study and the frame of reference: slices that differ in one of
-    them are never in one volume."""
+    """A digest of patient and study, ``/``, and one of the frame of reference, if there is one:
+    slices that differ in one of them are never in one volume."""
     name = str(values.get("PatientName") or "").rstrip("^ ").casefold()
     patient = str(values.get("PatientID") or "").strip()
     study, place = values.get("StudyInstanceUID"), values.get("FrameOfReferenceUID")
-    return digest(patient, name, study, place)
+    return f"{digest(patient, name, study)}/{digest(place) if place else ''}"
 
 
 def protocol(values: Mapping[str, Any]) -> str:

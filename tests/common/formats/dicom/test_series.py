@@ -285,6 +285,16 @@ def test_what_differs_is_never_one_volume(write: Write, changes: dict[str, Any])
     assert list(told(*one, *two).values()) == [4, 4]
 
 
+def test_a_slice_that_lacks_the_frame_of_reference_of_its_series_is_one_of_it(write: Write) -> None:
+    frame = {"FrameOfReferenceUID": "1.2.3"}
+    series = [write(k, **({} if k == 4 else frame)) for k in range(1, 8)]
+    assert told(*series) == {"001.dcm (series of 7 slices)": 7}
+    other = [write(k, f"b{k}.dcm", FrameOfReferenceUID="1.2.4") for k in range(1, 8)]
+    found = told(*series, *other)
+    assert found["b1.dcm (series of 7 slices)"] == 7
+    assert "001.dcm (series of 7 slices)" not in found, "two frames, and its own is unknown"
+
+
 def test_a_scout_inside_a_series_is_left_out(write: Write) -> None:
     paths = [write(k) for k in range(1, 8)]
     scout = write(8, ImageOrientationPatient=[0, 1, 0, 0, 0, -1])
