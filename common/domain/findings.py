@@ -185,7 +185,7 @@ class RegionCounts(AlwaysValid):
         return cls(**loads)
 
 
-class Registration(AlwaysValid):
+class HeadRegistration(AlwaysValid):
     """How the head was found in MNI space, from which regions and MNI coordinates follow."""
 
     template: Text = Field(description="what the head was registered to")
@@ -305,7 +305,7 @@ class Findings(AlwaysValid):
     volumes: Volumes | None = Field(
         default=None, description="null if the quality verdict is 'fail' or the image has no affine"
     )
-    registration: Registration | None = Field(
+    registration: HeadRegistration | None = Field(
         default=None, description="null if the analyzer does not register the head"
     )
     parameters: dict[Name, Value] = Field(

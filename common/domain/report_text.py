@@ -8,13 +8,13 @@ from common.domain.ecg_report_text import about_signal, ecg_lines
 from common.domain.finding_kinds import OtherFindings
 from common.domain.findings import (
     AnyQuality,
+    HeadRegistration,
     Lesion,
     Lesions,
     Quality,
     Region,
     RegionCounts,
     RegionLoad,
-    Registration,
     Verdict,
     Volumes,
     about_absence,
@@ -155,7 +155,7 @@ def _region_name(region: Region) -> str:
     return region.replace("_", " ")
 
 
-def _withheld(lesions: Lesions, registration: Registration | None) -> Iterator[str]:
+def _withheld(lesions: Lesions, registration: HeadRegistration | None) -> Iterator[str]:
     """Why lesions have no region."""
     if lesions.count and registration is not None and registration.withheld is not None:
         text = f"regions withheld: {one_line(registration.withheld)}"

@@ -8,12 +8,12 @@ from pydantic import ValidationError
 
 from common.domain.findings import (
     Findings,
+    HeadRegistration,
     Lesion,
     Lesions,
     Quality,
     Region,
     RegionCounts,
-    Registration,
     Verdict,
     Volumes,
 )
@@ -154,7 +154,7 @@ def test_findings_are_encoded_only_if_they_may_be_too_large(count: int) -> None:
         quality=quality,
         lesions=lesions,
         volumes=Volumes(**dict.fromkeys(Volumes.model_fields, 1e300)),
-        registration=Registration(
+        registration=HeadRegistration(
             template="\U0001f9e0" * count + "t",
             overlap=1.0,
             to_mni=((1e300,) * 4,) * 3,

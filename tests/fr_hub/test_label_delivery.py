@@ -24,7 +24,7 @@ from common.wire.blocking_connection import Channel
 from common.wire.constants import FAILED_SCANS
 from common.wire.messages import Ack, Chunk, Labels, Nack, Report
 from common.wire.scan_transfer import LabelsVerifier
-from fr_hub import delivery
+from fr_hub import answers, delivery
 from fr_hub.context import HubContext
 from tests.factories import document_of, inside, make_claimable, make_reports
 from tests.fr_hub.pushing import Reports, due_at, is_sent, next_report, pushing
@@ -48,7 +48,8 @@ LARGE: dict[str, Any] = {"shape": (1500, 1500), "voxels_bytes": 1500 * 1500}
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries that follow soon."""
-    monkeypatch.setattr(delivery, "delay_s", lambda *_: 0.01)
+    for module in (answers, delivery):
+        monkeypatch.setattr(module, "delay_s", lambda *_: 0.01)
 
 
 def next_maps(channel: Channel) -> tuple[LabelsHeader, bytes]:

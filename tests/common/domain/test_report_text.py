@@ -7,12 +7,12 @@ from hypothesis import given
 
 from common.domain.findings import (
     Findings,
+    HeadRegistration,
     Lesion,
     Lesions,
     Quality,
     Region,
     RegionCounts,
-    Registration,
     Verdict,
     Volumes,
 )
@@ -79,7 +79,7 @@ def test_lesions_have_their_regions_and_places() -> None:
 
 
 def test_regions_that_are_withheld_have_their_reason() -> None:
-    registration = Registration(template="MNI152", withheld="The head\nlies upside down.")
+    registration = HeadRegistration(template="MNI152", withheld="The head\nlies upside down.")
     lesions = Lesions(count=1, voxels=9, volume_ml=1.5, largest=(lesion(1.5),))
     findings = Findings(quality=PASS, lesions=lesions, registration=registration)
     text = report_text(a_report(findings=findings))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.domain.findings import Region, RegionCounts, Registration
+from common.domain.findings import HeadRegistration, Region, RegionCounts
 from common.domain.scan import BrainScan
 from common.domain.types import Affine
 from fr_brain.analyzers.volume.registration.align import Matrix
@@ -30,7 +30,7 @@ class LocatedLesion:
 class Located:
     """The places of a scan's lesions."""
 
-    registration: Registration
+    registration: HeadRegistration
     lesions: list[LocatedLesion]
     """In the order of the segmentation."""
 
@@ -56,7 +56,7 @@ def locate(scan: BrainScan, segmentation: Segmentation) -> Located:
     """
     affine = np.array(scan.affine)
     found = register(tissue_map(segmentation, affine))
-    registration = Registration(
+    registration = HeadRegistration(
         template=TEMPLATE,
         overlap=round(found.overlap, 3),
         to_mni=_rounded(found.affine),

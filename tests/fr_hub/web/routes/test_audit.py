@@ -27,13 +27,13 @@ def found(client: TestClient, context: WebContext, **wanted: Any) -> list[dict[s
 def test_the_trail_tells_who_did_what(client_of: ClientOf, context: WebContext) -> None:
     admin, auditor = client_of(Role.ADMIN), client_of(Role.AUDITOR)
     admin.post(f"{API}/users", json={"name": "bob", "roles": ["reader"]})
-    (one,) = found(auditor, context, kind="change")
+    one, asked = found(auditor, context, kind="change")
+    assert (asked["outcome"], asked["facts"]["account"]) == ("asked for", "bob")
     assert one["by"].startswith("user-")
     assert (one["route"], one["outcome"]) == (f"POST {API}/users", "done")
     assert (one["facts"]["account"], one["facts"]["roles"]) == ("bob", "reader")
     assert one["entry"].startswith("fr-web-")
-    (same,) = found(auditor, context, user=one["by"])
-    assert same == one
+    assert found(auditor, context, user=one["by"]) == [one, asked]
     assert found(auditor, context, user="nobody") == []
     assert found(auditor, context, until=one["at"], kind="query") == []
     assert found(auditor, context, since=one["at"], kind=["query", "view"]) != []

@@ -30,11 +30,15 @@ def test_without_a_token_only_this_host_reads_them(app: FastAPI) -> None:
 @pytest.fixture
 def web_settings(tmp_path: Path, request: pytest.FixtureRequest) -> WebSettings:
     if "with_a_token" not in request.function.__name__:
-        return WebSettings(_env_file=None)  # type: ignore[call-arg]
+        return WebSettings(web_hosts=("testserver",), _env_file=None)  # type: ignore[call-arg]
     path = tmp_path / "token"
     path.write_text("m" * 40)
     path.chmod(0o600)
-    return WebSettings(metrics_token_file=path, _env_file=None)  # type: ignore[call-arg]
+    return WebSettings(
+        metrics_token_file=path,
+        web_hosts=("testserver",),
+        _env_file=None,  # type: ignore[call-arg]
+    )
 
 
 def test_with_a_token_whoever_has_it_reads_them(app: FastAPI) -> None:

@@ -2500,7 +2500,7 @@ export interface components {
             /** @description whether the image could be analysed */
             quality: components["schemas"]["Quality"];
             /** @description null if the analyzer does not register the head */
-            registration: components["schemas"]["Registration-Output"] | null;
+            registration: components["schemas"]["HeadRegistration"] | null;
             /**
              * Seed
              * @description seed of the random numbers; null if the analyzer uses none
@@ -2522,6 +2522,51 @@ export interface components {
         FinishedUpload: {
             /** Files */
             files: components["schemas"]["FileOutcome"][];
+        };
+        /**
+         * HeadRegistration
+         * @description How the head was found in MNI space, from which regions and MNI coordinates follow.
+         */
+        HeadRegistration: {
+            /**
+             * Overlap
+             * @description Dice coefficient of the head's brain tissue and the template's; null if nothing fits
+             */
+            overlap: number | null;
+            /**
+             * Template
+             * @description what the head was registered to
+             */
+            template: string;
+            /**
+             * To Mni
+             * @description affine transform from mm in the scan's space to mm in MNI space, 3 x 4, RAS+; null if it is withheld
+             */
+            to_mni: [
+                [
+                    number,
+                    number,
+                    number,
+                    number
+                ],
+                [
+                    number,
+                    number,
+                    number,
+                    number
+                ],
+                [
+                    number,
+                    number,
+                    number,
+                    number
+                ]
+            ] | null;
+            /**
+             * Withheld
+             * @description why the report has no regions and MNI coordinates; null if it has them
+             */
+            withheld: string | null;
         };
         /**
          * Health
@@ -3546,7 +3591,7 @@ export interface components {
          *       "username": "ada"
          *     }
          */
-        "Registration-Input": {
+        Registration: {
             /** Password */
             password?: string | null;
             /**
@@ -3563,51 +3608,6 @@ export interface components {
             tenant?: string | null;
             /** Username */
             username: string;
-        };
-        /**
-         * Registration
-         * @description How the head was found in MNI space, from which regions and MNI coordinates follow.
-         */
-        "Registration-Output": {
-            /**
-             * Overlap
-             * @description Dice coefficient of the head's brain tissue and the template's; null if nothing fits
-             */
-            overlap: number | null;
-            /**
-             * Template
-             * @description what the head was registered to
-             */
-            template: string;
-            /**
-             * To Mni
-             * @description affine transform from mm in the scan's space to mm in MNI space, 3 x 4, RAS+; null if it is withheld
-             */
-            to_mni: [
-                [
-                    number,
-                    number,
-                    number,
-                    number
-                ],
-                [
-                    number,
-                    number,
-                    number,
-                    number
-                ],
-                [
-                    number,
-                    number,
-                    number,
-                    number
-                ]
-            ] | null;
-            /**
-             * Withheld
-             * @description why the report has no regions and MNI coordinates; null if it has them
-             */
-            withheld: string | null;
         };
         /**
          * RevisionItem
@@ -4703,7 +4703,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Registration-Input"];
+                "application/json": components["schemas"]["Registration"];
             };
         };
         responses: {
