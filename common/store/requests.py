@@ -48,11 +48,11 @@ class KnownRequest:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What came of asking to begin a request.
+    """The result of ``Requests.begin``.
 
     Args:
-        is_mine: whether the one who asks is to carry it out.
-        before: the request that came before under the id; None: there was none.
+        is_mine: whether the caller must carry out the request.
+        before: the earlier request with the same id; None: there was none.
     """
 
     is_mine: bool

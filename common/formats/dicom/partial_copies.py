@@ -1,4 +1,4 @@
-"""Series that are part of another one: a copy that broke off and was given a UID of its own."""
+"""Finds series that are incomplete copies of another series, under a new series UID."""
 
 from collections.abc import Mapping, Sequence
 

@@ -23,7 +23,7 @@ class TrailFinding(Answer):
 
     what: str
     count: int
-    """In the tenant `default`, of all tenants; in another one, of its own scans."""
+    """The tenant `default` gets the count for all tenants, other tenants only for their scans."""
     named: list[str]
     """The first findings: keys of the tenant's scans, and, in the tenant `default`, places in the
     trail."""

@@ -1,4 +1,4 @@
-"""The API answers to its own names alone, so no page can read from it under a name of its own."""
+"""The API refuses requests for host names that it does not know, to prevent DNS rebinding."""
 
 import platform
 import socket

@@ -4340,7 +4340,7 @@ export interface components {
         TrailFinding: {
             /**
              * Count
-             * @description In the tenant `default`, of all tenants; in another one, of its own scans.
+             * @description The tenant `default` gets the count for all tenants, other tenants only for their scans.
              */
             count: number;
             /**
