@@ -68,7 +68,11 @@ def environment_of(settings: LaunchSettings, ledger: Path | None = None) -> dict
         console.file.close()
 
 
-@pytest.mark.parametrize("sent", [{}, {"shape": None, "source": Path("scans")}], ids=str)
+# Files have neither a shape nor a seed.
+FILES = {"shape": None, "seed": None, "source": Path("scans")}
+
+
+@pytest.mark.parametrize("sent", [{}, FILES], ids=str)
 def test_the_units_get_the_settings_of_the_launcher(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sent: dict[str, Any]
 ) -> None:
