@@ -31,7 +31,7 @@ _INSIDE_WEIGHT = 0.7  # of the space inside the skull beside tissue and white ma
 _MISFIT = 0.35  # difference of shares from which a block counts less
 _PRESENT = 0.02  # share inside the skull from which a block is compared
 _BELOW_MM = 4.0  # the atlas ends here, so blocks this near to its lower end are not compared
-_FINE_EVERY = 2  # blocks of 4 mm, of which this many-th is compared
+_POINTS = 4000  # blocks to compare at most: 12 parameters need no more, and more cost time
 _STIFFNESS = 0.02  # resistance to shear and uneven scale, over the data's
 
 _ROTATIONS = (
@@ -66,10 +66,21 @@ def level_of(tissues: TissueMap, *, coarse: bool) -> Level:
     shares = np.stack([smoothed(share, 1) for share in shares])
     # What is near the brain tells where it ends; what is further away tells nothing more.
     near = np.flatnonzero(smoothed(shares[2], 1) > 0)
-    if not coarse:
-        near = near[::_FINE_EVERY]
-    points, shares = own.points()[near], shares.reshape(3, -1)[:, near]
-    return Level(points, shares, _fields()[coarse])
+    near = near[_spread(len(near))]
+    shares = np.ascontiguousarray(shares.reshape(3, -1)[:, near])
+    return Level(own.points()[near], shares, _fields()[coarse])
+
+
+def _spread(blocks: int) -> npt.NDArray[np.intp]:
+    """Which blocks to compare: one of each equal run, at random, so that no row is preferred.
+
+    The same number gives the same choice.
+    """
+    if blocks <= _POINTS:
+        return np.arange(blocks)
+    edges = np.linspace(0, blocks, _POINTS + 1)
+    drawn = np.random.default_rng(0).uniform(edges[:-1], edges[1:])
+    return np.minimum(drawn.astype(np.intp), blocks - 1)
 
 
 @lru_cache(maxsize=1)

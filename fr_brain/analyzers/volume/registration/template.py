@@ -41,10 +41,9 @@ class Field:
     """
 
     def __init__(self, channels: Sequence[Floats]) -> None:
-        # One row per grid point, so that all channels of a corner are read at once.
-        padded = np.pad(np.stack(channels, axis=-1), (*((0, 1),) * 3, (0, 0)), mode="edge")
-        self._rows = np.ascontiguousarray(padded.reshape(-1, len(channels)))
-        self._steps = (padded.shape[1] * padded.shape[2], padded.shape[2], 1)
+        padded = np.pad(np.stack(channels), ((0, 0), *((0, 1),) * 3), mode="edge")
+        self._values = padded.reshape(len(channels), -1)
+        self._steps = (padded.shape[2] * padded.shape[3], padded.shape[3], 1)
 
     def at(self, points: Points) -> tuple[Floats, Floats]:
         """Values and gradients, interpolated linearly; outside the grid, those at its edge.
@@ -59,11 +58,11 @@ class Field:
         np.clip(index, 0, np.array(SHAPE, np.float32) - 1, out=index)
         corner = index.astype(np.int32)
         x, y, z = (index - corner).T.astype(np.float32)
-        first = corner @ np.array(self._steps, np.int32)
-        corners = np.empty((2, 2, 2, self._rows.shape[1], len(points)), np.float32)
+        first = corner @ np.array(self._steps, np.intp)
+        corners = np.empty((2, 2, 2, len(self._values), len(points)), np.float32)
         for dx, dy, dz in np.ndindex(2, 2, 2):
             step = dx * self._steps[0] + dy * self._steps[1] + dz
-            corners[dx, dy, dz] = self._rows[first + step].T
+            corners[dx, dy, dz] = self._values.take(first + step, axis=1)
         along_z = corners[:, :, 1] - corners[:, :, 0]
         planes = corners[:, :, 0] + along_z * z
         along_y = planes[:, 1] - planes[:, 0]
