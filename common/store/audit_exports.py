@@ -17,11 +17,11 @@ read; of a chain that was pruned, nothing.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pymongo import ReturnDocument, UpdateOne
-from pymongo.errors import DuplicateKeyError
+from pymongo import UpdateOne
 
 from common.domain.types import Document
 from common.store.audit_log import AuditLog
+from common.store.conditional_write import set_if
 from common.store.connection import Connection
 from common.store.damage import UNDECODABLE, find
 from common.store.error_mapping import translated
@@ -53,19 +53,8 @@ class AuditExports:
         until = {"$add": ["$$NOW", int(lease_s * 1000)]}
         me = {"$literal": holder}
         free = {"$or": [{"$eq": ["$holder", me]}, {"$lte": ["$until", "$$NOW"]}]}
-        change = {
-            "holder": {"$cond": [free, me, "$holder"]},
-            "until": {"$cond": [free, until, "$until"]},
-        }
-        try:
-            found = self._db.audit_exports.find_one_and_update(
-                {"_id": _LEASE},
-                [{"$set": change}],
-                upsert=True,
-                return_document=ReturnDocument.AFTER,
-            )
-        except DuplicateKeyError:  # another one took it at this moment
-            return False
+        lease = {"holder": me, "until": until}
+        found = set_if(self._db.audit_exports, _LEASE, free, lease)
         return bool(found is not None and found.get("holder") == holder)
 
     @translated

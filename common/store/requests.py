@@ -16,10 +16,8 @@ answer, so that a repetition gets the same answer and changes nothing again.
 from dataclasses import dataclass
 from datetime import timedelta
 
-from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError
-
 from common.domain.types import Document, utc_now
+from common.store.conditional_write import set_if
 from common.store.connection import Connection
 from common.store.error_mapping import translated
 
@@ -92,19 +90,12 @@ class Requests:
             "expires_at": {"$add": ["$$NOW", int(KEPT.total_seconds() * 1000)]},
             "repeated": {"$not": [is_new]},
         }
-        change = {name: {"$cond": [takes, value, f"${name}"]} for name, value in taken.items()}
         for _ in range(_ATTEMPTS):
-            try:
-                found = self._db.requests.find_one_and_update(
-                    {"_id": request_id},
-                    [{"$set": change}],
-                    upsert=True,
-                    return_document=ReturnDocument.AFTER,
-                )
-            except DuplicateKeyError:  # another one took it at this moment
+            found = set_if(self._db.requests, request_id, takes, taken)
+            if found is None:
                 continue
-            known = _request(found or {})
-            if found is None or found.get("runner") != runner:
+            known = _request(found)
+            if found.get("runner") != runner:
                 running = again or known.answer is None
                 return Begun(False, KnownRequest(known.request, known.answer, running))
             return Begun(True, known if found["repeated"] else None)

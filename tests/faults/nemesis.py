@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -232,7 +233,9 @@ class Nemesis:
             return [Violation(Kind.STUCK, row.name, detail)]
 
     def _print_result(self, world: World, row: Row, seconds: float) -> None:
-        found = f"[red]{len(row.violations)} violations[/]" if row.violations else "ok"
+        kinds = Counter(str(violation.kind) for violation in row.violations)
+        counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+        found = f"[red]violations: {counts}[/]" if kinds else "ok"
         recovered = "" if row.p50 is None else f", recovered in {row.p50:.1f} s"
         self._reporter.print_line(
             f"{row.name}: {row.injected} injected{recovered}, {found} "
