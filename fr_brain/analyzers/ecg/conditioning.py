@@ -3,7 +3,8 @@
 A mean over 20 ms is a whole period of 50 Hz, so that mains hum does not get through; the rest of a
 60 Hz hum falls to the smoothing. Differences over 40 ms have their largest gain at 12.5 Hz, near
 the middle of a QRS complex' spectrum (Thakor et al., IEEE Trans. Biomed. Eng. 31, 1984), and take
-away the baseline.
+away the baseline. Where motion of the electrodes, which is strong up to 10 Hz, hides the steep
+parts, the bends stand out: second differences have their largest gain at 25 Hz.
 """
 
 from dataclasses import dataclass
@@ -32,7 +33,12 @@ _OUTPUTS_MAX, _BANK_HZ_MAX = 100, 5_000.0
 _TOGETHER = 6_000
 """Values that are computed at a time: their samples stay in the processor's cache."""
 _LAG = 3
-"""Samples that smoothing and difference reach to either side."""
+"""Samples that the weights reach to either side."""
+
+SLOPE = (-0.25, -0.5, -0.25, 0.0, 0.25, 0.5, 0.25)
+"""Weights of the means: differences over 40 ms, smoothed."""
+BEND = (0.0, -1.0, 0.0, 2.0, 0.0, -1.0, 0.0)
+"""Weights of the means: second differences over 40 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +46,22 @@ class Steep:
     """A part of a record at 100 Hz; all arrays have the shape (samples, leads)."""
 
     slope: Array
-    """Smoothed differences over 40 ms, mV; 0 where nothing was recorded. float32."""
+    """Slopes or bends, mV; 0 where nothing was recorded. float32."""
     recorded: Array
     """Whether there is a value."""
 
 
-def steep(samples: Array, hz: float, first: int, count: int) -> Steep:
+def steep(
+    samples: Array, hz: float, first: int, count: int, weights: tuple[float, ...] = SLOPE
+) -> Steep:
     """Sample the record at ``first / 100`` s and on, ``count`` times.
 
     Args:
         samples: (samples, leads), mV; NaN or infinite where nothing was recorded.
         hz: sampling rate.
-        first: number of the first sample at 100 Hz.
+        first: number of the first sample at 100 Hz; negative before the record.
         count: number of samples at 100 Hz.
+        weights: ``SLOPE`` or ``BEND``.
     """
     slope = np.zeros((count, samples.shape[1]), np.float32)
     recorded = np.zeros(slope.shape, bool)
@@ -63,32 +72,30 @@ def steep(samples: Array, hz: float, first: int, count: int) -> Steep:
         return Steep(slope, recorded)
     centres = (np.arange(first - _LAG, first + count + _LAG) + 0.5) * ratio
     outside = (centres < 0) | (centres >= len(samples))
-    bank = _bank(hz)
+    # What the weights reach beyond the record would let hum through.
+    reach = _LAG * ratio + half
+    edges = (centres < reach) | (centres > len(samples) - reach)
+    bank = _bank(hz, weights)
     for lead in range(samples.shape[1]):
         part, missing = _filled(samples[low:high, lead], hz)
         if part is None:
             continue
         if bank is None:
-            slope[:, lead] = _smooth_slope(_means(part, centres - low, half))
+            slope[:, lead] = np.correlate(_means(part, centres - low, half), weights)
         else:
             slope[:, lead] = bank.slope(part, low, first, count)
-        unknown = outside
+        unknown, hidden = outside, edges
         if missing is not None:
-            unknown = outside | (_means(missing, centres - low, half) > 0.5)
+            gaps = _means(missing, centres - low, half) > 0.5
+            unknown, hidden = outside | gaps, edges | _grown(gaps)
         recorded[:, lead] = ~unknown[_LAG:-_LAG]
-        if unknown.any():
-            slope[_grown(unknown)[_LAG:-_LAG], lead] = 0
+        slope[hidden[_LAG:-_LAG], lead] = 0
     return Steep(slope, recorded)
 
 
 def _half(hz: float) -> float:
     """Half the length of the means, in samples."""
     return max(_MEAN_S * hz, 1.0) / 2
-
-
-def _smooth_slope(means: Array) -> Array:
-    smooth = means[:-2] + 2 * means[1:-1] + means[2:]
-    return np.asarray((smooth[4:] - smooth[:-4]) / 4)
 
 
 def _filled(part: Array, hz: float) -> tuple[Array | None, Array | None]:
@@ -138,8 +145,8 @@ class _Bank:
     """(steps, outputs); the number of steps is a multiple of ``inputs``."""
 
     @classmethod
-    def of(cls, hz: float, ratio: Fraction) -> "_Bank":
-        """That of a sampling rate, over 100 Hz."""
+    def of(cls, hz: float, ratio: Fraction, weights: tuple[float, ...]) -> "_Bank":
+        """That of a sampling rate, over 100 Hz, for these weights of the means."""
         inputs, outputs, half = ratio.numerator, ratio.denominator, _half(hz)
         centres = (np.arange(-_LAG, outputs + _LAG) + 0.5) * float(ratio)
         start = int(np.floor(centres[0] - half))
@@ -149,7 +156,7 @@ class _Bank:
         samples = start + np.arange(length + 1)[:, None]
         ends = np.minimum(samples + 1, centres + half) - np.maximum(samples, centres - half)
         means = np.maximum(ends, 0) / (2 * half)
-        slopes = np.stack([_smooth_slope(row) for row in means])
+        slopes = np.stack([np.correlate(row, weights) for row in means])
         return cls(inputs, outputs, start, -np.cumsum(slopes, axis=0)[:-1].astype(np.float32))
 
     def slope(self, part: Array, low: int, first: int, count: int) -> Array:
@@ -178,12 +185,12 @@ class _Bank:
 
 
 @lru_cache(maxsize=8)
-def _bank(hz: float) -> _Bank | None:
+def _bank(hz: float, weights: tuple[float, ...]) -> _Bank | None:
     """The weights for a sampling rate; None: its ratio to 100 Hz is too large."""
     ratio = Fraction(hz / RATE_HZ).limit_denominator(_OUTPUTS_MAX)
     if abs(float(ratio) * RATE_HZ - hz) > 1e-9 * hz or hz > _BANK_HZ_MAX:
         return None
-    return _Bank.of(hz, ratio)
+    return _Bank.of(hz, ratio, weights)
 
 
 def _grown(unknown: Array) -> Array:

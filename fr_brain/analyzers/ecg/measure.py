@@ -17,7 +17,7 @@ from common.domain.ecg_measures import (
 )
 from fr_brain.analyzers.ecg.average import AverageBeat, average_beat
 from fr_brain.analyzers.ecg.axis import electrical_axis
-from fr_brain.analyzers.ecg.candidates import find_candidates
+from fr_brain.analyzers.ecg.beats import find_beats
 from fr_brain.analyzers.ecg.classes import sort_beats
 from fr_brain.analyzers.ecg.conditioning import HZ_MIN
 from fr_brain.analyzers.ecg.intervals import Waves, find_waves
@@ -31,7 +31,7 @@ from fr_brain.analyzers.ecg.quality import (
 )
 from fr_brain.analyzers.ecg.reasons import reasons_of
 from fr_brain.analyzers.ecg.rhythm import name_rhythm
-from fr_brain.analyzers.ecg.selection import JUDGED_S, Beats, select_beats
+from fr_brain.analyzers.ecg.selection import JUDGED_S, Beats
 from fr_brain.analyzers.ecg.variability import variability, withheld_variability
 
 Array = npt.NDArray[Any]
@@ -68,7 +68,7 @@ def measure(samples: Array, sampling_hz: float, leads: Sequence[str]) -> EcgMeas
     duration = len(samples) / sampling_hz
     beats = None
     if duration >= SECONDS_MIN and sampling_hz >= HZ_MIN and len(leads):
-        beats = select_beats(find_candidates(samples, sampling_hz), duration)
+        beats = find_beats(samples, sampling_hz)
     if beats is None or len(beats.times_s) < _RATE_BEATS_MIN:
         return _failed(samples, sampling_hz, leads, duration)
     return _Measuring(samples, sampling_hz, leads, beats).measures()

@@ -37,13 +37,15 @@ JUDGED_S = 10.0
 """Length of the parts that are judged as a whole."""
 PART_WEIGHTS = (-6.05, 1.9, -5.65, -5.63, 3.33, 1.2)
 """Of the evidence in a part, in the order of ``_evidence``; fitted on tuning records and noise."""
-SEED_ODDS, GROW_ODDS = 2.0, -1.0
+SEED_ODDS, GROW_ODDS = 3.0, -1.0
 """A part can be judged from the first log odds on, or from the second beside one that can be. The
 highest of 289 parts of noise among the tuning records was 1.6; 7 were above -1."""
-POOLED_ODDS = 0.5
+POOLED_ODDS = 1.0
 """The same for the mean of a part and three on each side: evidence adds up."""
 _POOL, _POOL_MIN, _POOL_CLIP = 3, 4, 6.0
 _NEIGHBOURS, _BEATS_MIN = 2, 3
+_RR_MAX_S = 6.0
+"""Mean interval of beats that is longer than in any rhythm, pauses included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Beats:
     """As of ``Candidates``."""
     judged: Array
     """Whether each part of ``JUDGED_S`` seconds can be judged; beats are in such parts alone."""
+    score: Array
+    """Log odds of each part that its beats are beats rather than noise."""
 
 
 def select_beats(candidates: Candidates, duration_s: float) -> Beats:
@@ -67,10 +71,13 @@ def select_beats(candidates: Candidates, duration_s: float) -> Beats:
     expected = _rhythm(times, odds)
     chosen = _best_paths(times, odds, expected)
     parts = max(1, int(np.ceil(duration_s / JUDGED_S)))
-    judged = _judged(times[chosen], odds[chosen], candidates.features[chosen], parts)
+    score = _score(times[chosen], odds[chosen], candidates.features[chosen], parts)
+    judged = _judged(score)
     part = np.minimum((times[chosen] / JUDGED_S).astype(np.intp), parts - 1)
     kept = chosen[judged[part]]
-    return Beats(times[kept], odds[kept], candidates.block[kept], candidates.shape[kept], judged)
+    return Beats(
+        times[kept], odds[kept], candidates.block[kept], candidates.shape[kept], judged, score
+    )
 
 
 def _rhythm(times: Array, odds: Array) -> Array:
@@ -134,8 +141,8 @@ def _cost(interval: Array, log_rr: Array) -> Array:
     return np.where(np.isnan(cost), 0, cost)
 
 
-def _judged(times: Array, odds: Array, features: Array, parts: int) -> Array:
-    """Whether the beats in and around each part are beats rather than noise."""
+def _score(times: Array, odds: Array, features: Array, parts: int) -> Array:
+    """Log odds that the beats in and around each part are beats rather than noise."""
     score = np.full(parts, -np.inf)
     part = np.minimum((times / JUDGED_S).astype(np.intp), parts - 1)
     bounds = np.searchsorted(part, np.arange(parts + 1))
@@ -143,8 +150,15 @@ def _judged(times: Array, odds: Array, features: Array, parts: int) -> Array:
     low = np.maximum(bounds[:-1] - _NEIGHBOURS, 0)
     high = np.minimum(bounds[1:] + _NEIGHBOURS, len(times))
     told = np.flatnonzero((np.diff(bounds) > 0) & (high - low >= _BEATS_MIN))
+    # Three spikes in a minute are no rhythm.
+    told = told[times[high[told] - 1] - times[low[told]] < _RR_MAX_S * (high - low - 1)[told]]
     if len(told):
         score[told] = _evidence(times, odds, features, low[told], high[told]) @ PART_WEIGHTS
+    return score
+
+
+def _judged(score: Array) -> Array:
+    """Whether each part can be judged, by the evidence in it and around."""
     judged = (score > SEED_ODDS) | ((_pooled(score) > POOLED_ODDS) & (score > GROW_ODDS))
     while True:
         beside = judged.copy()

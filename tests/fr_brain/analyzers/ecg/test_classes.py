@@ -14,7 +14,8 @@ def beats(times: list[float], shapes: dict[int, int] | None = None) -> Beats:
         shape[place] = number
     zeros = np.zeros(len(times), np.intp)
     judged = np.ones(int(times[-1] // 10) + 1, bool)
-    return Beats(np.array(times), np.full(len(times), 5.0), zeros, shape, judged)
+    score = np.full(len(judged), 9.0)
+    return Beats(np.array(times), np.full(len(times), 5.0), zeros, shape, judged, score)
 
 
 def test_an_early_beat_of_another_shape_is_like_a_ventricular_one() -> None:
