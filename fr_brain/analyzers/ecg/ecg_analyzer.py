@@ -40,7 +40,7 @@ class EcgAnalyzer:
     """
 
     name = "ecg"
-    version = "1"
+    version = "2"
     scan_types = frozenset({"ecg"})
     priority = 0
 

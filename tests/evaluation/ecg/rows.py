@@ -11,10 +11,10 @@ from fr_pacs.sources.ecg.rhythms import RhythmKind
 
 TUNING_SEEDS = range(100_000)
 """Seeds of records for developing the analyzer."""
-EVALUATION_SEEDS = range(920_000, 1_000_000)
-"""Seeds of held-out records: nothing is tuned on them. They start at 920,000 because results from
-900,000 and 910,000 were seen before rules for T waves changed. The kinds of records are not held
-out: bigeminy was looked at on tuning seeds, too."""
+EVALUATION_SEEDS = range(930_000, 1_000_000)
+"""Seeds of held-out records: nothing is tuned on them. They start at 930,000 because results from
+900,000, 910,000 and 920,000 were seen before the analyzer changed. The kinds of records are not
+held out: all of them, and bigeminy, were looked at on tuning seeds, too."""
 
 RECORDS = 12
 
