@@ -43,7 +43,7 @@ def direction(values: Mapping[str, Any]) -> Vector | None:
     for keyword in ("SiemensDirection", "UihDirection"):
         found = found or numbers(values, keyword, 3)
     for maker in ("PhilipsDirection", "GeDirection"):
-        if found is None:
+        if found is None and f"{maker}X" in values:
             parts = [number(values, f"{maker}{axis}") for axis in "XYZ"]
             found = tuple(part for part in parts if part is not None)
             found = found if len(found) == 3 else None

@@ -12,7 +12,7 @@ LAYOUT = (
     *("BitsAllocated",),
 )
 HEADER_TAGS = {
-    Tag(keyword): keyword
+    int(Tag(keyword)): keyword
     for keyword in (
         *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "InstanceNumber"),
         *("Modality", "PatientID"),

@@ -7,6 +7,7 @@ PS3.3 C.7.6.16) give the same slices.
 
 import io
 import logging
+import math
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -15,9 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pydicom
-from pydicom.uid import UID
 
 from common.errors import SourceError
 from common.formats.dicom.attributes import Attributes, attributes_of
@@ -25,8 +24,9 @@ from common.formats.dicom.damage import damage_of
 from common.formats.dicom.date_time import acquisition_time
 from common.formats.dicom.file_kinds import NotDicom
 from common.formats.dicom.frames import frames_of
-from common.formats.dicom.header_scan import ScannedHeader, scan_header
+from common.formats.dicom.header_scan import scan_header
 from common.formats.dicom.header_tags import HEADER_TAGS
+from common.formats.dicom.header_values import header_of
 from common.formats.dicom.modality_lut import modality_lut_of
 from common.formats.dicom.multiframe import check_nuclear, holds_volume
 from common.formats.dicom.rescaling import rescaling_of
@@ -40,7 +40,7 @@ from common.formats.dicom.traits import (
     protocol,
     volume_keys,
 )
-from common.formats.dicom.values import PRIVATE_TAGS, number, numbers, values_of
+from common.formats.dicom.values import number, numbers
 from common.formats.not_a_scan import NotAScan, UnreadKind
 from common.formats.opening import open_file
 
@@ -103,30 +103,24 @@ def read_slices(
         stamp = opened.stamp
         scanned = scan_header(opened.file, opened.packed_size)
         on_frames(scanned.frames)
-        header = parse_header(scanned, [*HEADER_TAGS, *PRIVATE_TAGS], force)
-        common = values_of(header, HEADER_TAGS)
-        named = str(header.file_meta.get("MediaStorageSOPClassUID") or "")
-        sop_class = str(common.get("SOPClassUID") or named)
+        header = header_of(scanned, HEADER_TAGS, force=force)
+        common = header.values
+        sop_class = str(common.get("SOPClassUID") or header.media_class)
         if force and not sop_class.startswith(("1.2.840.10008.", *_PRIVATE_ROOTS)):
             raise NotDicom("no DICOM header")
         _check_kind(common, sop_class, pictures=pictures)
         check_nuclear(common, sop_class)
         _check_image(common)
-        modality_lut_of(header, little=bool(header.original_encoding[1]))
+        modality_lut_of(common, little=header.little)
         frames = frames_of(common, scanned.frames)
         common["DimensionIndexPointers"] = dimension_pointers(common)
         stream = io.BytesIO(scanned.data) if scanned.inflated else opened.file
-        damage = damage_of(stream, scanned.pixels, _syntax(header), common)
+        damage = damage_of(stream, scanned.pixels, header.syntax, common)
         of_file = _OfFile(path, label, stamp, owner(common), protocol(common), damage)
         slices = [_slice({**common, **functional}, frame, of_file) for frame, functional in frames]
         patient = common.get("PatientID")
         attributes = attributes_of({**common, **frames[0][1]})
         return DicomFile(slices, str(patient) if patient else None, attributes)
-
-
-def _syntax(header: pydicom.FileDataset) -> UID | None:
-    named = header.file_meta.get("TransferSyntaxUID")
-    return UID(str(named)) if named else None
 
 
 @contextmanager
@@ -145,22 +139,6 @@ def as_source_error() -> Iterator[None]:
         raise SourceError(
             f"the DICOM header is damaged ({type(error).__name__}): export the file again"
         ) from error
-
-
-def parse_header(scanned: ScannedHeader, tags: list[Any], force: bool) -> pydicom.FileDataset:
-    """Parse the elements before the pixel data of a header that was measured.
-
-    Raises:
-        NotDicom: it was read by ``force`` and is not DICOM.
-        Exception: whatever pydicom raises for a damaged header.
-    """
-    try:
-        data = io.BytesIO(scanned.data)
-        return pydicom.dcmread(data, stop_before_pixels=True, force=force, specific_tags=tags)
-    except Exception as error:
-        if force and not isinstance(error, OSError):
-            raise NotDicom("no DICOM header") from error
-        raise
 
 
 def _check_kind(values: Mapping[str, Any], sop_class: str, *, pictures: bool) -> None:
@@ -249,11 +227,11 @@ def _geometry(values: Mapping[str, Any]) -> Geometry | None:
     spacing = numbers(values, "PixelSpacing", 2)
     if position is None or cosines is None or spacing is None:
         return None
-    row, column = np.array(cosines[:3]), np.array(cosines[3:])
-    straight = abs(float(row @ column)) < 0.01
-    unit = all(abs(float(np.linalg.norm(side)) - 1) < 0.01 for side in (row, column))
+    row, column = cosines[:3], cosines[3:]
+    straight = abs(sum(a * b for a, b in zip(row, column, strict=True))) < 0.01
+    unit = all(abs(math.hypot(*side) - 1) < 0.01 for side in (row, column))
     if not (straight and unit and min(spacing) > 0):
         return None
     sizes = (number(values, name) for name in ("SpacingBetweenSlices", "SliceThickness"))
     thickness = next((abs(size) for size in sizes if size), 1.0)
-    return Geometry(position, cosines[:3], cosines[3:], spacing, thickness)
+    return Geometry(position, row, column, spacing, thickness)

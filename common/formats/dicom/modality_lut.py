@@ -1,5 +1,6 @@
 """The Modality LUT: a table instead of a slope and an intercept (PS3.3 C.11.1)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,11 +28,11 @@ class ModalityLut:
         return self.entries[np.clip(places, 0, len(self.entries) - 1)]
 
 
-def modality_lut_of(data: pydicom.Dataset, *, little: bool = True) -> ModalityLut | None:
+def modality_lut_of(data: Mapping[str, Any] | pydicom.Dataset, *, little: bool = True) -> ModalityLut | None:
     """The table of a file; None if it has none.
 
     Args:
-        data: the header.
+        data: the header, or its values by keyword.
         little: whether its numbers are little-endian.
 
     Raises:

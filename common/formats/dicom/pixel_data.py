@@ -4,7 +4,7 @@ A damaged stream can crash the process that decodes it; the reader process is th
 """
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -34,19 +34,21 @@ from common.errors import SourceError
 from common.formats.dicom.frame_limits import check_frame
 from common.formats.dicom.header_scan import Pixels, scan_header
 from common.formats.dicom.header_tags import LAYOUT
-from common.formats.dicom.headers import as_source_error, parse_header
+from common.formats.dicom.header_values import parse_header
+from common.formats.dicom.headers import as_source_error
 from common.formats.dicom.modality_lut import modality_lut_of
+from common.formats.dicom.native_pixels import native_pixels
 from common.formats.dicom.slices import Stamp
 from common.formats.opening import open_file
 
-_PIXEL_TAGS = [
-    Tag(keyword)
+_PIXEL_TAGS = {
+    int(Tag(keyword)): keyword
     for keyword in (
         *LAYOUT,
         *("PlanarConfiguration", "BitsStored", "HighBit", "PixelRepresentation"),
         *("ModalityLUTSequence", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"),
     )
-]
+}
 
 _NATIVE = {
     (True, True): ImplicitVRLittleEndian,
@@ -94,21 +96,29 @@ def decode_frames(
         if opened.stamp != stamp:
             raise SourceError(f"{label} changed after its header was read: send it again")
         opened.inflate()
-        scanned = scan_header(opened.file)
-        data = parse_header(scanned, _PIXEL_TAGS, force=True)
-        if scanned.pixels is None:
-            raise SourceError(
-                f"{label} is truncated before its pixel data, or has none; export it again"
-            )
-        syntax = _syntax(data)
-        stream = io.BytesIO(scanned.data) if scanned.inflated else opened.file
+        images = _images(opened.file, label, frames if tiles == 1 else [0])
         if tiles == 1:
-            yield from _decoded(data, syntax, stream, scanned.pixels, label, frames)
+            yield from images
         else:
-            for mosaic in _decoded(data, syntax, stream, scanned.pixels, label, [0]):
+            for mosaic in images:
                 yield from (_tile(mosaic, number, tiles) for number in frames)
         if opened.stamp != stamp:
             raise SourceError(f"{label} changed while it was read: send it again")
+
+
+def _images(file: BinaryIO, label: str, frames: Sequence[int]) -> Iterator[npt.NDArray[Any]]:
+    scanned = scan_header(file)
+    if (native := native_pixels(scanned, _PIXEL_TAGS)) is not None:
+        for cells in native.frames(file, frames):
+            yield _stored_values(cells, native.values, native=True)
+        return
+    data = parse_header(scanned, [*_PIXEL_TAGS], force=True)
+    if scanned.pixels is None:
+        raise SourceError(
+            f"{label} is truncated before its pixel data, or has none; export it again"
+        )
+    stream = io.BytesIO(scanned.data) if scanned.inflated else file
+    yield from _decoded(data, _syntax(data), stream, scanned.pixels, label, frames)
 
 
 def _tile(mosaic: npt.NDArray[Any], number: int, across: int) -> npt.NDArray[Any]:
@@ -175,7 +185,7 @@ def _frames(
 
 
 def _stored_values(
-    array: npt.NDArray[Any], data: pydicom.Dataset, *, native: bool
+    array: npt.NDArray[Any], data: pydicom.Dataset | Mapping[str, Any], *, native: bool
 ) -> npt.NDArray[Any]:
     """The values in the bits that the header says are stored, with the sign that it says.
 
@@ -184,7 +194,7 @@ def _stored_values(
 
     Args:
         array: what the decoder gave.
-        data: the header.
+        data: the header, or its values by keyword.
         native: whether cells of ``BitsAllocated`` bits are as the header describes them; a
             codec's samples have no other bits below.
     """

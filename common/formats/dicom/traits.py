@@ -1,13 +1,14 @@
 """What tells the slices of one series apart, each trait as a short word that can be compared."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from hashlib import blake2b
 from sys import intern
 from typing import Any
 
 from common.formats.dicom.diffusion import b_value, direction
 from common.formats.dicom.roles import image_type
-from common.formats.dicom.slices import CONTRAST_TAGS, TIME_TAGS, Claims
+from common.formats.dicom.slices import VOLUME_TAGS, Claims
 from common.formats.dicom.values import number, numbers
 
 SETTINGS = (
@@ -17,8 +18,8 @@ SETTINGS = (
 )
 """Elements on which the contrast depends; in the slices of one volume they are the same."""
 
-_ROUNDED = {"EchoTime": 4, "InversionTime": 4, "RepetitionTime": 4}
-"""Significant digits of what scanners write with noise in the others."""
+_ROUNDED = ("EchoTime", "InversionTime", "RepetitionTime")
+_DIGITS = 4
 
 _POSITION_POINTERS = {0x00209057, 0x00200032, 0x00201041, 0x00209453, 0x00209056}
 """Dimensions of an enhanced file that are places, not volumes: InStackPositionNumber,
@@ -36,30 +37,32 @@ def volume_keys(values: Mapping[str, Any]) -> tuple[str, ...]:
     Args:
         values: the header's values by keyword, those of the frame before those of the file.
     """
-    return tuple(intern(_key(values, tag)) for tag in CONTRAST_TAGS + TIME_TAGS)
+    return tuple(intern(key(values)) for key in _KEYS)
 
 
-def _key(values: Mapping[str, Any], tag: str) -> str:
-    match tag:
-        case "DiffusionBValue":
-            b = b_value(values)
-            return "" if b is None else f"{b:.0f}"
-        case "DiffusionGradientOrientation":
-            vector = direction(values)
-            return "" if vector is None else " ".join(f"{part:.3f}" for part in vector)
-        case "ImageType":
-            return "\\".join(image_type(values))
-        case "ContrastSettings":
-            return digest(*_scaling(values), *(values.get(name) for name in SETTINGS))
-    if tag.startswith("DimensionIndexValues"):
-        return _dimension(values, int(tag.removeprefix("DimensionIndexValues")) - 1)
+def _b_value(values: Mapping[str, Any]) -> str:
+    b = b_value(values)
+    return "" if b is None else f"{b:.0f}"
+
+
+def _direction(values: Mapping[str, Any]) -> str:
+    vector = direction(values)
+    return "" if vector is None else " ".join(f"{part:.3f}" for part in vector)
+
+
+def _settings(values: Mapping[str, Any]) -> str:
+    return digest(*_scaling(values), *(values.get(name) for name in SETTINGS))
+
+
+def _word(values: Mapping[str, Any], tag: str) -> str:
     value = values.get(tag)
-    if value is None:
-        return ""
-    if digits := _ROUNDED.get(tag):
-        found = number(values, tag)
-        return "" if found is None else f"{found:.{digits}g}"
-    return str(value)
+    return "" if value is None else str(value)
+
+
+def _rounded(values: Mapping[str, Any], tag: str) -> str:
+    """To the significant digits that scanners write without noise."""
+    found = number(values, tag)
+    return "" if found is None else f"{found:.{_DIGITS}g}"
 
 
 def _scaling(values: Mapping[str, Any]) -> list[str]:
@@ -80,6 +83,25 @@ def _dimension(values: Mapping[str, Any], index: int) -> str:
     if index < len(pointers) and pointers[index] in _POSITION_POINTERS:
         return ""
     return str(indices[index])
+
+
+def _key_of(tag: str) -> Callable[[Mapping[str, Any]], str]:
+    """What gives the value of one of VOLUME_TAGS."""
+    match tag:
+        case "DiffusionBValue":
+            return _b_value
+        case "DiffusionGradientOrientation":
+            return _direction
+        case "ImageType":
+            return lambda values: "\\".join(image_type(values))
+        case "ContrastSettings":
+            return _settings
+    if tag.startswith("DimensionIndexValues"):
+        return partial(_dimension, index=int(tag.removeprefix("DimensionIndexValues")) - 1)
+    return partial(_rounded if tag in _ROUNDED else _word, tag=tag)
+
+
+_KEYS = [_key_of(tag) for tag in VOLUME_TAGS]
 
 
 def dimension_pointers(values: Mapping[str, Any]) -> list[int]:

@@ -27,6 +27,12 @@ ALIASES = {
 }
 """Keywords of functional groups whose classic counterparts are at the top of the data set."""
 
+
+def creator_of(tag: int) -> int:
+    """The tag of the element that names the creator of a private element (PS3.5 7.8.1)."""
+    return tag & 0xFFFF0000 | tag >> 8 & 0xFF
+
+
 _BLOCKS: dict[tuple[int, str], dict[int, tuple[str, str]]] = {
     (0x0019, "SIEMENS MR HEADER"): {
         0x0A: ("SiemensMosaicImages", "US"),
@@ -69,20 +75,21 @@ _PLACES = {
 }
 """Blocks of the creators that do not always take the first one, as the others do. Only those who
 edit files move blocks, but in some groups scanners write several creators in any order."""
-_PRIVATE: dict[BaseTag, dict[str, tuple[str, str]]] = {}
+PRIVATE: dict[int, dict[str, tuple[str, str]]] = {}
 """Keyword and VR by creator, of each tag."""
 for (_group, _creator), _elements in _BLOCKS.items():
     for _block in _PLACES.get(_creator, range(0x10, 0x11)):
         for _last, _named in _elements.items():
-            _PRIVATE.setdefault(Tag(_group, _block << 8 | _last), {})[_creator] = _named
-PRIVATE_TAGS = sorted({*_PRIVATE, *(Tag(tag.group, tag.element >> 8) for tag in _PRIVATE)})
+            _tag = _group << 16 | _block << 8 | _last
+            PRIVATE.setdefault(_tag, {})[_creator] = _named
+PRIVATE_TAGS = sorted({*PRIVATE, *map(creator_of, PRIVATE)})
 """What must be read of a header for the private values, and the elements that name creators."""
 
 _NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d"}
 _WORDS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"})
 _TEXTS = frozenset({"LO", "LT", "PN", "SH", "ST"})
 """Only compared, never shown, so that their character set does not matter."""
-_DECODED = frozenset({"PatientID"})
+DECODED = frozenset({"PatientID"})
 
 
 def values_of(data: pydicom.Dataset, keywords: Mapping[BaseTag, str]) -> dict[str, Any]:
@@ -101,12 +108,12 @@ def values_of(data: pydicom.Dataset, keywords: Mapping[BaseTag, str]) -> dict[st
         name = keywords.get(tag) or keyword_for_tag(tag)
         vr = None
         if not name:
-            if tag not in _PRIVATE:
+            if tag not in PRIVATE:
                 continue
-            creator = _text(data, Tag(tag.group, tag.element >> 8))
-            if creator not in _PRIVATE[tag]:
+            creator = _text(data, Tag(creator_of(tag)))
+            if creator not in PRIVATE[tag]:
                 continue
-            name, vr = _PRIVATE[tag][creator]
+            name, vr = PRIVATE[tag][creator]
         with suppress(Exception):
             values[ALIASES.get(name, name)] = _value(data, tag, element, name, vr)
     return values
@@ -115,19 +122,36 @@ def values_of(data: pydicom.Dataset, keywords: Mapping[BaseTag, str]) -> dict[st
 def _value(
     data: pydicom.Dataset, tag: BaseTag, element: Any, name: str, known_vr: str | None
 ) -> Any:
-    if not isinstance(element, RawDataElement) or name in _DECODED:
+    if not isinstance(element, RawDataElement) or name in DECODED:
         return data[tag].value
     vr = element.VR
     if vr is None or vr == "UN":
         vr = known_vr or dictionary_VR(tag)
-    raw = element.value
-    if vr in _WORDS or vr in _TEXTS:
-        return _plain([word.strip(" \0") for word in (raw or b"").decode("latin-1").split("\\")])
-    if (code := _NUMBERS.get(vr)) and raw is not None:
-        count = len(raw) // struct.calcsize(code)
-        order = "<" if element.is_little_endian else ">"
-        return _plain(list(struct.unpack(f"{order}{count}{code}", raw)))
+    if is_plain(vr) and (element.value is not None or vr not in _NUMBERS):
+        return plain_value(vr, element.value or b"", little=element.is_little_endian)
     return data[tag].value
+
+
+def is_plain(vr: str) -> bool:
+    """Whether values of this representation are words or numbers."""
+    return vr in _WORDS or vr in _TEXTS or vr in _NUMBERS
+
+
+def plain_value(vr: str, raw: bytes, *, little: bool = True) -> Any:
+    """A value as ``values_of`` has it.
+
+    Args:
+        vr: its representation, a plain one.
+        raw: its bytes.
+        little: whether numbers are little-endian.
+
+    Raises:
+        struct.error: the bytes are no numbers of this size.
+    """
+    if (code := _NUMBERS.get(vr)) is None:
+        return _plain([word.strip(" \0") for word in raw.decode("latin-1").split("\\")])
+    count = len(raw) // struct.calcsize(code)
+    return _plain(list(struct.unpack(f"{'<' if little else '>'}{count}{code}", raw)))
 
 
 def _plain(found: list[Any]) -> Any:
@@ -146,6 +170,8 @@ def _text(data: pydicom.Dataset, tag: BaseTag) -> str | None:
 def number(values: Mapping[str, Any], keyword: str) -> float | None:
     """A number; None if it is absent or none. Of several, the first."""
     value = values.get(keyword)
+    if value is None:
+        return None
     if isinstance(value, (list, tuple)):
         value = value[0] if value else None
     found = _numbers([value], 1)
@@ -155,6 +181,8 @@ def number(values: Mapping[str, Any], keyword: str) -> float | None:
 def numbers(values: Mapping[str, Any], keyword: str, count: int) -> Vector | None:
     """So many finite numbers; None if there are others."""
     value = values.get(keyword)
+    if value is None:
+        return None
     return _numbers([value] if count == 1 else value, count)
 
 

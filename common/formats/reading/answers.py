@@ -7,7 +7,6 @@ only DICOM, starts in half the time.
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -31,6 +30,7 @@ from common.formats.opening import Opened, open_archive, open_file
 from common.formats.reading.budgets import cpu_s, frames_of
 from common.formats.reading.messages import (
     Message,
+    attributes_message,
     layout_message,
     layout_of,
     slice_message,
@@ -174,7 +174,7 @@ class Answerer:
         return {
             "slices": [*map(slice_message, found.slices)],
             "patient": found.patient,
-            "attributes": asdict(found.attributes),
+            "attributes": attributes_message(found.attributes),
         }
 
     def _nifti_voxels(self, request: Message, allocate: Allocate) -> npt.NDArray[Any]:

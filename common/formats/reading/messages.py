@@ -51,6 +51,7 @@ _SLICE_FIELDS = [
     )
 ]
 _GEOMETRY_FIELDS = [field.name for field in fields(Geometry)]
+_ATTRIBUTES = [field.name for field in fields(Attributes)]
 _CLAIMS_FIELDS = [field.name for field in fields(Claims)]
 _ROLE = re.compile(r"[a-z][a-z0-9 _.,-]{0,63}")
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -163,6 +164,11 @@ def slice_of(
         patient=patient,
         attributes=attributes,
     )
+
+
+def attributes_message(attributes: Attributes) -> Message:
+    """The attributes of a file."""
+    return {name: getattr(attributes, name) for name in _ATTRIBUTES}
 
 
 def attributes_in(message: Message) -> Attributes:
