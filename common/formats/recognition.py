@@ -13,6 +13,7 @@ from pathlib import PurePath
 from common.errors import SourceError
 from common.formats.archives import is_tar, is_zip
 from common.formats.compression import is_zstd
+from common.formats.dicom.header_walk import VRS
 from common.formats.known_names import kind_by_name
 from common.formats.not_a_scan import NotAScan, UnreadKind
 
@@ -78,11 +79,6 @@ _MAGICS: tuple[tuple[int, bytes, str], ...] = (
 )
 
 _TEXT = re.compile(rb"[\t\n\f\r\x1b\x20-\x7e\x80-\xff]*")
-_VRS = frozenset(
-    b"AE AS AT CS DA DS DT FD FL IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR "
-    b"US UT UV".split()
-)
-"""Value representations (PS3.5 6.2); not from pydicom, which takes long to import."""
 _FIRST_GROUPS = (0x0002, 0x0008)
 _FIRST_LENGTH_MAX = 1 << 16
 
@@ -158,7 +154,7 @@ def looks_like_data_set(head: bytes) -> bool:
         group = int.from_bytes(head[:2], order)
         if group in _FIRST_GROUPS and len(head) >= 8:
             length = int.from_bytes(head[4:8], order)
-            if head[4:6] in _VRS or length <= _FIRST_LENGTH_MAX:
+            if head[4:6] in VRS or length <= _FIRST_LENGTH_MAX:
                 return True
     return False
 

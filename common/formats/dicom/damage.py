@@ -4,10 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
-from pydicom.uid import UID
-
 from common.errors import SourceError
-from common.formats.dicom.header_scan import Pixels
+from common.formats.dicom.header_walk import Pixels
+from common.formats.dicom.transfer_syntaxes import is_encapsulated
 from common.formats.dicom.values import number
 
 _ITEM, _DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
@@ -15,14 +14,14 @@ _ABSENT = "truncated before its pixel data, or has none; export it again"
 
 
 def damage_of(
-    stream: BinaryIO, pixels: Pixels | None, syntax: UID | None, values: Mapping[str, Any]
+    stream: BinaryIO, pixels: Pixels | None, syntax: str | None, values: Mapping[str, Any]
 ) -> str:
     """Why the pixels cannot be read, to follow ``it is``; empty if they are whole.
 
     Args:
         stream: the file, or what it inflates to.
         pixels: where its pixel data are.
-        syntax: its transfer syntax; None if it does not name one.
+        syntax: its transfer syntax; None or empty if it does not name one.
         values: the header's values by keyword.
 
     Raises:
@@ -33,7 +32,7 @@ def damage_of(
     declared = _declared_bytes(values)
     stream.seek(pixels.offset)
     items = stream.read(4) == _ITEM
-    if syntax is not None and not syntax.is_private and syntax.is_encapsulated:
+    if is_encapsulated(syntax or ""):
         if items:
             return _fragments(stream, pixels)
         if pixels.length >= declared:

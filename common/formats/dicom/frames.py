@@ -3,16 +3,17 @@
 Enhanced files: the Multi-frame Functional Groups module, PS3.3 C.7.6.16.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
-
-import pydicom
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from common.errors import SourceError
 from common.formats.dicom.header_tags import HEADER_TAGS
 from common.formats.dicom.mosaics import tiles_of
 from common.formats.dicom.multiframe import classic_frames, place_of_detector
 from common.formats.dicom.values import number, values_of
+
+if TYPE_CHECKING:
+    import pydicom
 
 Frame = tuple[int | None, dict[str, Any]]
 """Its index in the file, None if there is one image, and its own values."""
@@ -59,13 +60,17 @@ def frames_of(common: Mapping[str, Any], backed: int) -> list[Frame]:
     return [(index, {**shared, **_functional([frame])}) for index, frame in enumerate(frames)]
 
 
-def _functional(groups: Iterable[pydicom.Dataset]) -> dict[str, Any]:
+def _functional(groups: "Sequence[pydicom.Dataset]") -> dict[str, Any]:
     """The attributes in functional groups (PS3.3 C.7.6.16.1), each one sequence below the group."""
     found: dict[str, Any] = {}
+    if not groups:
+        return found
+    from pydicom import Sequence as Items
+
     for group in groups:
         # Private sequences stay out: they reuse keywords with other content.
         for name, macro in values_of(group, HEADER_TAGS).items():
-            if not isinstance(macro, pydicom.Sequence) or not macro:
+            if not isinstance(macro, Items) or not macro:
                 continue
             if name == "RealWorldValueMappingSequence":
                 found[name] = macro

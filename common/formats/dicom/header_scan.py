@@ -12,15 +12,14 @@ import zlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
-
 from common.errors import SourceError
 from common.formats.dicom.header_walk import EXPLICIT, VRS, Element, Pixels, Walk, marked_implicit
+from common.formats.dicom.transfer_syntaxes import (
+    DEFLATED,
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+)
 
 _INFLATED_MAX = 64 << 20
 """Bytes that a deflated file may inflate to: many times a slice; all of it is in memory."""
@@ -78,7 +77,7 @@ def _scan(data: mmap.mmap, size: int, packed: int) -> ScannedHeader:
     command = Walk(data, size, packed, implicit=True, group=0)
     begin = command.run(begin)
     syntax = meta.syntax
-    if syntax == DeflatedExplicitVRLittleEndian:
+    if syntax == DEFLATED:
         return _inflated(data, begin, packed)
     implicit, little = _encoding(syntax, data[begin : begin + 6])
     if begin + 6 <= len(data):  # as pydicom does: what the data show outdoes the syntax
@@ -107,14 +106,14 @@ def _encoding(syntax: str | None, first: bytes) -> tuple[bool, bool]:
     if syntax is None:
         implicit = first[4:6] not in VRS
         return implicit, implicit or int.from_bytes(first[:2], "little") < 1024
-    if syntax == ImplicitVRLittleEndian:
+    if syntax == IMPLICIT_LITTLE:
         return True, True
-    return False, syntax != ExplicitVRBigEndian
+    return False, syntax != EXPLICIT_BIG
 
 
 def _inflated(data: mmap.mmap, begin: int, packed: int) -> ScannedHeader:
     """A deflated file as one that is not (PS3.5 A.5)."""
-    syntax = ExplicitVRLittleEndian
+    syntax = EXPLICIT_LITTLE
     named = syntax.encode() + b"\0"
     meta = EXPLICIT[True].pack(2, 0x10, b"UI", len(named)) + named
     out = bytearray(_PREAMBLE_BYTES) + b"DICM" + meta

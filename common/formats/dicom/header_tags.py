@@ -1,42 +1,118 @@
-"""The elements that are read of a header."""
+"""The elements that are read of a header.
 
-from pydicom.datadict import tag_for_keyword
-from pydicom.tag import Tag
+Their tags are written here, not looked up in pydicom: most files are read without it, and to import
+it takes as long as to read the headers of a thousand slices.
+"""
 
-from common.formats.dicom.attributes import TAGS
-from common.formats.dicom.slices import CONTRAST_TAGS, TIME_TAGS
-from common.formats.dicom.traits import SETTINGS
+from collections.abc import Mapping
 
-LAYOUT = (
-    *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
-    *("BitsAllocated",),
-)
-HEADER_TAGS = {
-    int(Tag(keyword)): keyword
-    for keyword in (
-        *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "InstanceNumber"),
-        *("Modality", "PatientID"),
-        *LAYOUT,
-        *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
-        *("SliceThickness", "SpacingBetweenSlices"),
-        *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "PixelRepresentation"),
-        *("RealWorldValueMappingSequence", "RealWorldValueSlope", "RealWorldValueIntercept"),
-        *("PatientName", "StudyInstanceUID", "FrameOfReferenceUID", "SeriesNumber", "StationName"),
-        *("ImagesInAcquisition", "NumberOfSeriesRelatedInstances", "NumberOfSlices"),
-        *("ConcatenationUID", "InConcatenationTotalNumber"),
-        *("SliceLocation", "ComplexImageComponent", "DiffusionGradientDirectionSequence"),
-        *("Manufacturer", "ImageComments"),
-        *SETTINGS,
-        *("FrameIncrementPointer", "DetectorInformationSequence"),
-        *("FrameTime", "FrameTimeVector", "NumberOfTemporalPositions", "CardiacNumberOfImages"),
-        *("SliceVector", "EnergyWindowVector", "DetectorVector", "PhaseVector"),
-        *("RRIntervalVector", "TimeSlotVector", "TimeSliceVector"),
-        *("DimensionIndexSequence", *TIME_TAGS),
-        *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
-        *("AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime"),
-        *("SeriesDate", "SeriesTime", "ContentDate", "ContentTime", "TimezoneOffsetFromUTC"),
-        *CONTRAST_TAGS,
-        *TAGS,
-    )
-    if tag_for_keyword(keyword) is not None
+LAYOUT: Mapping[int, str] = {
+    0x00280002: "SamplesPerPixel",
+    0x00280004: "PhotometricInterpretation",
+    0x00280008: "NumberOfFrames",
+    0x00280010: "Rows",
+    0x00280011: "Columns",
+    0x00280100: "BitsAllocated",
 }
+"""Keywords by tag (PS3.6), as in all tables here."""
+
+PIXEL_TAGS: Mapping[int, str] = {
+    **LAYOUT,
+    0x00280006: "PlanarConfiguration",
+    0x00280101: "BitsStored",
+    0x00280102: "HighBit",
+    0x00280103: "PixelRepresentation",
+    0x00283000: "ModalityLUTSequence",
+    0x7FE00001: "ExtendedOffsetTable",
+    0x7FE00002: "ExtendedOffsetTableLengths",
+}
+"""What is read to decode pixels."""
+
+HEADER_TAGS: Mapping[int, str] = {
+    **LAYOUT,
+    0x00080008: "ImageType",
+    0x00080016: "SOPClassUID",
+    0x00080018: "SOPInstanceUID",
+    0x00080021: "SeriesDate",
+    0x00080022: "AcquisitionDate",
+    0x00080023: "ContentDate",
+    0x0008002A: "AcquisitionDateTime",
+    0x00080031: "SeriesTime",
+    0x00080032: "AcquisitionTime",
+    0x00080033: "ContentTime",
+    0x00080060: "Modality",
+    0x00080070: "Manufacturer",
+    0x00080201: "TimezoneOffsetFromUTC",
+    0x00081010: "StationName",
+    0x0008103E: "SeriesDescription",
+    0x00089208: "ComplexImageComponent",
+    0x00089209: "AcquisitionContrast",
+    0x00100010: "PatientName",
+    0x00100020: "PatientID",
+    0x00180010: "ContrastBolusAgent",
+    0x00180015: "BodyPartExamined",
+    0x00180020: "ScanningSequence",
+    0x00180021: "SequenceVariant",
+    0x00180024: "SequenceName",
+    0x00180050: "SliceThickness",
+    0x00180060: "KVP",
+    0x00180080: "RepetitionTime",
+    0x00180081: "EchoTime",
+    0x00180082: "InversionTime",
+    0x00180086: "EchoNumbers",
+    0x00180088: "SpacingBetweenSlices",
+    0x00181030: "ProtocolName",
+    0x00181060: "TriggerTime",
+    0x00181063: "FrameTime",
+    0x00181065: "FrameTimeVector",
+    0x00181090: "CardiacNumberOfImages",
+    0x00181210: "ConvolutionKernel",
+    0x00181314: "FlipAngle",
+    0x00189076: "DiffusionGradientDirectionSequence",
+    0x00189087: "DiffusionBValue",
+    0x00189089: "DiffusionGradientOrientation",
+    0x00189090: "VelocityEncodingDirection",
+    0x00189257: "ASLContext",
+    0x0020000D: "StudyInstanceUID",
+    0x0020000E: "SeriesInstanceUID",
+    0x00200011: "SeriesNumber",
+    0x00200012: "AcquisitionNumber",
+    0x00200013: "InstanceNumber",
+    0x00200032: "ImagePositionPatient",
+    0x00200037: "ImageOrientationPatient",
+    0x00200052: "FrameOfReferenceUID",
+    0x00200100: "TemporalPositionIdentifier",
+    0x00200105: "NumberOfTemporalPositions",
+    0x00201002: "ImagesInAcquisition",
+    0x00201041: "SliceLocation",
+    0x00201209: "NumberOfSeriesRelatedInstances",
+    0x00204000: "ImageComments",
+    0x00209056: "StackID",
+    0x00209153: "NominalCardiacTriggerDelayTime",
+    0x00209161: "ConcatenationUID",
+    0x00209163: "InConcatenationTotalNumber",
+    0x00209222: "DimensionIndexSequence",
+    0x00209241: "NominalPercentageOfCardiacPhase",
+    0x00280009: "FrameIncrementPointer",
+    0x00280030: "PixelSpacing",
+    0x00280103: "PixelRepresentation",
+    0x00281052: "RescaleIntercept",
+    0x00281053: "RescaleSlope",
+    0x00283000: "ModalityLUTSequence",
+    0x00409096: "RealWorldValueMappingSequence",
+    0x00409224: "RealWorldValueIntercept",
+    0x00409225: "RealWorldValueSlope",
+    0x00540010: "EnergyWindowVector",
+    0x00540020: "DetectorVector",
+    0x00540022: "DetectorInformationSequence",
+    0x00540030: "PhaseVector",
+    0x00540060: "RRIntervalVector",
+    0x00540070: "TimeSlotVector",
+    0x00540080: "SliceVector",
+    0x00540081: "NumberOfSlices",
+    0x00540100: "TimeSliceVector",
+    0x00620004: "SegmentNumber",
+    0x52009229: "SharedFunctionalGroupsSequence",
+    0x52009230: "PerFrameFunctionalGroupsSequence",
+}
+"""What is read to group slices into volumes."""

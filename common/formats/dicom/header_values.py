@@ -6,21 +6,13 @@ and whatever else is not plain, go through pydicom. If anything about a file is 
 parses all of it.
 """
 
-import io
 import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any
 
-import pydicom
-from pydicom.datadict import dictionary_VR
-from pydicom.filereader import read_dataset
-from pydicom.uid import UID
-
-from common.formats.dicom.file_kinds import NotDicom
 from common.formats.dicom.header_scan import ScannedHeader
 from common.formats.dicom.header_walk import UNDEFINED, Element
 from common.formats.dicom.values import (
@@ -48,10 +40,10 @@ class Header:
     """By keyword, as ``values_of`` has them."""
     media_class: str
     """MediaStorageSOPClassUID; empty if there is none."""
-    syntax: UID | None
-    """The transfer syntax; None if the file does not name it."""
-    implicit: bool
+    syntax: str
+    """The transfer syntax; empty if the file does not name it."""
     little: bool
+    """Whether its numbers are little-endian."""
 
 
 def header_of(scanned: ScannedHeader, keywords: Mapping[int, str], *, force: bool) -> Header:
@@ -69,35 +61,16 @@ def header_of(scanned: ScannedHeader, keywords: Mapping[int, str], *, force: boo
     values = plain_header(scanned, keywords)
     if values is not None:
         meta = {element[0]: _word(scanned.data, element) for element in scanned.meta}
-        named = meta.get(_SYNTAX)
-        syntax = _uid(named) if named else None
-        return Header(values, meta.get(_MEDIA_CLASS, ""), syntax, scanned.implicit, little=True)
+        return Header(values, meta.get(_MEDIA_CLASS, ""), meta.get(_SYNTAX, ""), little=True)
+    from common.formats.dicom.parsing import parse_header
+
     data = parse_header(scanned, [*keywords, *PRIVATE_TAGS], force=force)
-    implicit, little = data.original_encoding
-    named = str(data.file_meta.get("TransferSyntaxUID") or "")
     return Header(
         values_of(data, keywords),
         str(data.file_meta.get("MediaStorageSOPClassUID") or ""),
-        _uid(named) if named else None,
-        bool(implicit),
-        bool(little),
+        str(data.file_meta.get("TransferSyntaxUID") or ""),
+        little=bool(data.original_encoding[1]),
     )
-
-
-def parse_header(scanned: ScannedHeader, tags: list[Any], *, force: bool) -> pydicom.FileDataset:
-    """Have pydicom parse elements before the pixel data of a header that was measured.
-
-    Raises:
-        NotDicom: it was read by ``force`` and is not DICOM.
-        Exception: whatever pydicom raises for a damaged header.
-    """
-    try:
-        data = io.BytesIO(scanned.data)
-        return pydicom.dcmread(data, stop_before_pixels=True, force=force, specific_tags=tags)
-    except Exception as error:
-        if force and not isinstance(error, OSError):
-            raise NotDicom("no DICOM header") from error
-        raise
 
 
 def plain_header(scanned: ScannedHeader, keywords: Mapping[int, str]) -> dict[str, Any] | None:
@@ -125,7 +98,7 @@ def plain_header(scanned: ScannedHeader, keywords: Mapping[int, str]) -> dict[st
         if named is not None and not _take(values, scanned.data, elements[n], *named):
             others.append(n)
     if others:
-        values |= _by_pydicom(scanned, elements, others, keywords)
+        values |= _others(scanned, elements, others, keywords)
     return values
 
 
@@ -155,18 +128,15 @@ def _take(
     return True
 
 
-def _by_pydicom(
+def _others(
     scanned: ScannedHeader, elements: list[Element], chosen: list[int], keywords: Mapping[int, str]
 ) -> dict[str, Any]:
     """The values of elements that are not plain."""
+    from common.formats.dicom.parsing import parse_elements
+
     needed = {creator_of(elements[n][0]) for n in chosen} & _CREATORS | {_CHARACTER_SET}
-    starts = [start for _, _, start, _, _ in elements]
-    data = b"".join(
-        scanned.data[start:end]
-        for n, (start, end) in enumerate(pairwise((*starts, len(scanned.data))))
-        if n in chosen or elements[n][0] in needed
-    )
-    return values_of(read_dataset(io.BytesIO(data), scanned.implicit, True), keywords)
+    also = [n for n, element in enumerate(elements) if element[0] in needed]
+    return values_of(parse_elements(scanned, {*chosen, *also}), keywords)
 
 
 def _word(data: bytes, element: Element) -> str:
@@ -174,11 +144,8 @@ def _word(data: bytes, element: Element) -> str:
     return data[start : start + length].decode("latin-1").strip(" \0")
 
 
-@lru_cache
-def _uid(text: str) -> UID:
-    return UID(text)
-
-
 @lru_cache(None)
 def _vr_of(tag: int) -> str:
+    from pydicom.datadict import dictionary_VR
+
     return dictionary_VR(tag)

@@ -8,9 +8,6 @@ import mmap
 from dataclasses import dataclass
 from struct import Struct
 
-from pydicom.datadict import dictionary_has_tag, dictionary_VR
-from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, VR
-
 from common.errors import SourceError
 
 NODES_MAX = 20_000
@@ -35,9 +32,11 @@ _NUMBER_OF_FRAMES = 0x00280008
 _TRANSFER_SYNTAX = 0x00020010
 _NOTED = {_NUMBER_OF_FRAMES, _TRANSFER_SYNTAX, *_PIXELS}
 
-VRS = {vr.encode() for vr in VR}
-_LONG_VRS = {vr.encode() for vr in EXPLICIT_VR_LENGTH_32}
-_SHORT_VRS = VRS - _LONG_VRS
+_SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+_LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+VRS = _SHORT_VRS | _LONG_VRS
+"""Value representations (PS3.5 6.2), with lengths of two and of four bytes; not from pydicom, which
+takes long to import."""
 EXPLICIT = {True: Struct("<HH2sH"), False: Struct(">HH2sH")}
 _IMPLICIT = {True: Struct("<HHL"), False: Struct(">HHL")}
 _LENGTH = {True: Struct("<L"), False: Struct(">L")}
@@ -214,8 +213,11 @@ class Walk:
             return True
         if vr is not None and vr != b"UN":
             return False
-        if dictionary_has_tag(tag):
-            return dictionary_VR(tag) == VR.SQ
+        if not tag >> 16 & 1:  # not private
+            from pydicom.datadict import dictionary_has_tag, dictionary_VR
+
+            if dictionary_has_tag(tag):
+                return dictionary_VR(tag) == "SQ"
         if length != UNDEFINED or value + 4 > len(self._data):
             return False
         group, element = Struct("<HH" if self._little else ">HH").unpack_from(self._data, value)

@@ -6,17 +6,13 @@ PS3.3 C.7.6.16) give the same slices.
 """
 
 import io
-import logging
 import math
-import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import pydicom
 
 from common.errors import SourceError
 from common.formats.dicom.attributes import Attributes, attributes_of
@@ -43,14 +39,6 @@ from common.formats.dicom.traits import (
 from common.formats.dicom.values import number, numbers
 from common.formats.not_a_scan import NotAScan, UnreadKind
 from common.formats.opening import open_file
-
-# The values that matter are validated here; warnings about the others help nobody.
-pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-# pydicom warns about what it can handle (padding, a wrong VR). The filter is set once, and for its
-# modules only, because ``warnings.catch_warnings`` around each read is not thread-safe.
-warnings.filterwarnings("ignore", module=r"pydicom\.")
-# It logs the same, and quotes values, which can be a patient's.
-logging.getLogger("pydicom").propagate = False
 
 _WITHOUT_IMAGE = frozenset(
     {"SR", "KO", "PR", "DOC", "REG", "SEG", "PLAN", "RTSTRUCT", "RTPLAN", "RTDOSE", "ECG", "AU"}

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pydicom
 
 from common.errors import SourceError
+
+if TYPE_CHECKING:
+    import pydicom
 
 _MOST = 1 << 16
 _WORD = np.dtype("<u2")
@@ -28,7 +30,9 @@ class ModalityLut:
         return self.entries[np.clip(places, 0, len(self.entries) - 1)]
 
 
-def modality_lut_of(data: Mapping[str, Any] | pydicom.Dataset, *, little: bool = True) -> ModalityLut | None:
+def modality_lut_of(
+    data: "Mapping[str, Any] | pydicom.Dataset", *, little: bool = True
+) -> ModalityLut | None:
     """The table of a file; None if it has none.
 
     Args:

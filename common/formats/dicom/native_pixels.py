@@ -6,13 +6,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from common.formats.dicom.header_scan import ScannedHeader
 from common.formats.dicom.header_values import plain_header
+from common.formats.dicom.transfer_syntaxes import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from common.formats.dicom.values import number
 
-_SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+_SYNTAXES = (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
 _BITS = (8, 16, 32)
 
 

@@ -8,12 +8,10 @@ import math
 import struct
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pydicom
-from pydicom.datadict import dictionary_VR, keyword_for_tag
-from pydicom.dataelem import RawDataElement
-from pydicom.tag import BaseTag, Tag
+if TYPE_CHECKING:
+    import pydicom
 
 Vector = tuple[float, ...]
 
@@ -92,7 +90,7 @@ _TEXTS = frozenset({"LO", "LT", "PN", "SH", "ST"})
 DECODED = frozenset({"PatientID"})
 
 
-def values_of(data: pydicom.Dataset, keywords: Mapping[BaseTag, str]) -> dict[str, Any]:
+def values_of(data: "pydicom.Dataset", keywords: Mapping[int, str]) -> dict[str, Any]:
     """Attributes by keyword, without those that cannot be parsed.
 
     Args:
@@ -103,6 +101,8 @@ def values_of(data: pydicom.Dataset, keywords: Mapping[BaseTag, str]) -> dict[st
         Words (``str``), numbers (``int``, ``float``), or lists of them; None for an empty value.
         Numbers that DICOM writes as text (DS, IS) are words: see ``numbers``.
     """
+    from pydicom.datadict import keyword_for_tag
+
     values: dict[str, Any] = {}
     for tag, element in data.items():
         name = keywords.get(tag) or keyword_for_tag(tag)
@@ -110,7 +110,7 @@ def values_of(data: pydicom.Dataset, keywords: Mapping[BaseTag, str]) -> dict[st
         if not name:
             if tag not in PRIVATE:
                 continue
-            creator = _text(data, Tag(creator_of(tag)))
+            creator = _text(data, creator_of(tag))
             if creator not in PRIVATE[tag]:
                 continue
             name, vr = PRIVATE[tag][creator]
@@ -119,12 +119,13 @@ def values_of(data: pydicom.Dataset, keywords: Mapping[BaseTag, str]) -> dict[st
     return values
 
 
-def _value(
-    data: pydicom.Dataset, tag: BaseTag, element: Any, name: str, known_vr: str | None
-) -> Any:
+def _value(data: "pydicom.Dataset", tag: int, element: Any, name: str, known_vr: str | None) -> Any:
+    from pydicom.datadict import dictionary_VR
+    from pydicom.dataelem import RawDataElement
+
     if not isinstance(element, RawDataElement) or name in DECODED:
         return data[tag].value
-    vr = element.VR
+    vr: str | None = element.VR
     if vr is None or vr == "UN":
         vr = known_vr or dictionary_VR(tag)
     if is_plain(vr) and (element.value is not None or vr not in _NUMBERS):
@@ -160,7 +161,7 @@ def _plain(found: list[Any]) -> Any:
     return None if not found or found[0] == "" else found[0]
 
 
-def _text(data: pydicom.Dataset, tag: BaseTag) -> str | None:
+def _text(data: "pydicom.Dataset", tag: int) -> str | None:
     value = data[tag].value if tag in data else None
     if isinstance(value, bytes):
         value = value.decode("latin-1")

@@ -10,7 +10,7 @@ from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from common.errors import SourceError
 from common.formats.dicom.damage import damage_of
-from common.formats.dicom.header_scan import Pixels
+from common.formats.dicom.header_walk import Pixels
 from tests.common.formats.dicom.dicom_files import DATA, Write, slices_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
