@@ -157,7 +157,8 @@ class FileSource:
         groups = group_series([one for one in found if isinstance(one, Slice)])
         # A series takes the place of its first file, and so do files of a kind that is not read.
         group_of = {(one.path, one.frame): n for n, group in enumerate(groups) for one in group}
-        done: set[int] = self._files.skip_partial_copies(groups)
+        self._files.expect(groups)
+        done: set[int] = set()
         for one in found:
             if isinstance(one, Slice):
                 number = group_of[one.path, one.frame]

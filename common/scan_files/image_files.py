@@ -10,7 +10,7 @@ from common.domain.volume_roles import VOLUME_ROLES
 from common.errors import SourceError
 from common.formats.archives import member_path
 from common.formats.dicom.left_out import LeftOut, SlicesRefused
-from common.formats.dicom.partial_copies import partial_copies
+from common.formats.dicom.partial_copies import KnownSeries
 from common.formats.dicom.series import stack_series
 from common.formats.dicom.slices import Slice
 from common.formats.ecg.recording import EcgFile
@@ -28,6 +28,9 @@ from common.scan_files.tasks import ScanTask
 from common.settings.identity_keys import IdentityKeys
 
 _UNWANTED = "excluded by VOLUMES; add {} to it, or set VOLUMES=all"
+_KNOWN_SLICES = 50_000
+"""Slices of series that are remembered to find partial copies of them, 70 MB: an endless run must
+not fill the memory."""
 _AHEAD_SCANS = 16
 _AHEAD_BYTES = 32 << 20
 """How far the reader reads ahead of the threads that send."""
@@ -86,6 +89,7 @@ class ImageFiles:
         folder = root.parent if self.single_file else root
         self._folder = uncut(str(folder.absolute()))
         self._members: list[tuple[Path, str]] = []
+        self._known = KnownSeries(reader.digests, _KNOWN_SLICES)
 
     def read(self, files: Iterable[tuple[Path, str]]) -> Iterator[Found]:
         """Read the headers of files, which are given by path and label, in their order."""
@@ -115,18 +119,21 @@ class ImageFiles:
         members, self._members = self._members, []
         return members
 
-    def skip_partial_copies(self, groups: Sequence[Sequence[Slice]]) -> set[int]:
-        """Skip the series that are part of a fuller one of the same patient and study, and return
-        their numbers."""
-        found = partial_copies(groups, self._reader.digests)
-        for number, originals in found.items():
-            for label, plane in {plane.label: plane for plane in groups[number]}.items():
-                self.skip(plane.path, "copy", label, detail=originals[id(plane)].label)
-        return set(found)
+    def expect(self, groups: Iterable[Sequence[Slice]]) -> None:
+        """Note series before ``stacked`` is called for one of them, so that a partial copy is
+        recognised even if it comes before the whole series."""
+        for slices in groups:
+            self._known.add(slices)
 
     def stacked(self, slices: Sequence[Slice]) -> list[Stacked]:
         """Stack the slices of one series. Files that are in no volume, and not left out by name,
-        count for each volume that cannot be sent."""
+        count for each volume that cannot be sent. A series that is part of a fuller one of the same
+        patient and study is skipped, if the fuller one was stacked or expected before."""
+        if originals := self._known.originals_of(slices):
+            for label, plane in {plane.label: plane for plane in slices}.items():
+                self.skip(plane.path, "copy", label, detail=originals[id(plane)].label)
+            return [Stacked(_paths_of(slices), None)]
+        self._known.add(slices)
         alone = self.single_file and slices[0].path == self._root
         found: list[tuple[frozenset[Path] | None, ScanTask | None]] = []
         for label, stack in stack_series(slices, single_file=alone, digests=self._reader.digests):

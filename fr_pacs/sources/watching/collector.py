@@ -160,7 +160,9 @@ class Collector:
             del self._new_folders[folder]
         self._read(now)
         self._take_files(now, seen_until)
-        for groups in self._series.due(seen_until, self._arrivals.unread_folders()):
+        due = self._series.due(seen_until, self._arrivals.unread_folders())
+        # The fullest first: what is part of it is skipped.
+        for groups in sorted(due, key=lambda groups: -max(map(len, groups))):
             if self._stopping():
                 return
             self._take_series(groups, now)

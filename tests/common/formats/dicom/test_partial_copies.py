@@ -1,11 +1,12 @@
 """Series that are part of a fuller one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from common.formats.dicom.partial_copies import partial_copies
+from common.formats.dicom.copies import Digests
+from common.formats.dicom.partial_copies import KnownSeries
 from common.formats.dicom.series import group_series
 from common.formats.dicom.slices import Slice
 from common.formats.dicom.stack_voxels import slice_digests
@@ -17,6 +18,16 @@ OTHER_PIXELS = bytes(range(24))
 
 def planes(*paths: Path) -> list[Slice]:
     return [plane for path in paths for plane in slices_of(path)]
+
+
+def partial_copies(
+    groups: Sequence[Sequence[Slice]], digests: Digests, most: int = 1000
+) -> dict[int, Mapping[int, Slice]]:
+    """What each slice is a copy of, by the number of the series."""
+    known = KnownSeries(digests, most)
+    for group in groups:
+        known.add(group)
+    return {n: found for n, group in enumerate(groups) if (found := known.originals_of(group))}
 
 
 def found_in(*series: list[Slice]) -> dict[str, str]:
@@ -92,3 +103,24 @@ def test_only_the_first_slice_of_another_image_is_compared(write: Write) -> None
 
     assert partial_copies(group_series([*whole, *part]), digests) == {}
     assert asked == [2]
+
+
+def test_the_oldest_series_are_forgotten(write: Write) -> None:
+    whole = planes(*(write(k, f"{k}.dcm") for k in range(1, 6)))
+    other = planes(*(write(k, f"b{k}.dcm", SeriesInstanceUID="2.25.9") for k in range(11, 14)))
+    part = planes(*(write(k, f"new {k}.dcm", SeriesInstanceUID=NEW) for k in (1, 2)))
+    groups = group_series([*whole, *other, *part])
+    assert set(partial_copies(groups, slice_digests, 10)) == {2}
+    assert set(partial_copies(groups, slice_digests, 9)) == set()
+
+
+def test_a_series_that_has_grown_replaces_what_was_known_of_it(write: Write) -> None:
+    part = planes(*(write(k, f"new {k}.dcm", SeriesInstanceUID=NEW) for k in (1, 2)))
+    whole = planes(*(write(k, f"{k}.dcm") for k in range(1, 6)))
+    known = KnownSeries(slice_digests, 7)
+    known.add(whole[:1])
+    assert known.originals_of(part) is None
+    known.add(whole)
+    known.add(part)
+    assert known.originals_of(part) is not None
+    assert known.originals_of(whole[:3]) is None  # it is not a copy of itself

@@ -564,3 +564,55 @@ def test_a_copy_of_a_stored_scan_is_known_at_once(watch: Watch, save: Save, root
     assert watched.settled(copy) == ["copy.nii"]
     watched.load(store=False)
     assert watched.index.counts() == {Outcome.SENT: 2}
+
+
+# --- partial copies ------------------------------------------------------------------------------
+
+
+def test_a_partial_copy_that_comes_after_its_series_is_skipped_by_name(
+    watch: Watch, write: Write, root: Path
+) -> None:
+    for k in range(1, 6):
+        write(k, f"whole/{k}.dcm")
+    watched = watch()
+    assert watched.settled() == ["whole/1.dcm (series of 5 slices)"]
+    watched.load()
+    for k in (2, 3):
+        write(k, f"part/{k}.dcm", SeriesInstanceUID="2.25.1", InstanceNumber=k + 40)
+    assert watched.settled(root / "part") == []
+    assert [(one.label, one.kind, one.detail) for one in watched.skipped] == [
+        (f"part/{k}.dcm", "copy", f"whole/{k}.dcm") for k in (2, 3)
+    ]
+    known = watched.index.get(root / "part" / "2.dcm")
+    assert known is not None
+    assert known.outcome is Outcome.SKIPPED
+    assert [account.reason for account in known.told] == ["the same slice as whole/2.dcm"]
+
+
+def test_a_partial_copy_that_comes_with_its_series_is_skipped(watch: Watch, write: Write) -> None:
+    for k in (2, 3):
+        write(k, f"a/{k}.dcm", SeriesInstanceUID="2.25.1")
+    for k in range(1, 6):
+        write(k, f"b/{k}.dcm")
+    watched = watch()
+    assert watched.settled() == ["b/1.dcm (series of 5 slices)"]
+    assert [one.label for one in watched.skipped] == ["a/2.dcm", "a/3.dcm"]
+
+
+def test_a_partial_copy_that_was_sent_does_not_keep_back_the_whole_series(
+    watch: Watch, write: Write, root: Path
+) -> None:
+    """Nothing can be unsent: both are scans with names of their own."""
+    for k in (2, 3):
+        write(k, f"part/{k}.dcm", SeriesInstanceUID="2.25.1")
+    watched = watch()
+    assert watched.settled() == ["part/2.dcm (series of 2 slices)"]
+    watched.load()
+    for k in range(1, 6):
+        write(k, f"whole/{k}.dcm")
+    assert watched.settled(root / "whole") == ["whole/1.dcm (series of 5 slices)"]
+    watched.load()
+    for path in ("part/2.dcm", "whole/1.dcm"):
+        known = watched.index.get(root / path)
+        assert known is not None
+        assert known.outcome is Outcome.SENT
