@@ -38,7 +38,7 @@ class Load:
 
 GRIDS = Load("grid", "10", 5)
 PHANTOMS = Load("phantom", "48", 0.5)
-"""A chunk each. They are analysed twice, by Fr-BRAIN and by the checker, a tenth of a second each."""
+"""A chunk each. Fr-BRAIN and the checker both analyse them, which takes a tenth of a second."""
 FILES = Load("files", "images", 20)
 """The images in this folder of the world, once: started by the fault that makes them."""
 SHEETS = Load("grid", "720", 1)
