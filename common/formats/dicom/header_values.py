@@ -117,7 +117,7 @@ def _take(
     if not is_plain(vr):
         return False
     if name in DECODED:
-        if vr_read is not None and vr_read != b"LO" or not _ANY_CHARACTER_SET.fullmatch(raw):
+        if (vr_read is not None and vr_read != b"LO") or not _ANY_CHARACTER_SET.fullmatch(raw):
             return False
         values[name] = raw.decode("ascii").rstrip("\0 ")
         return True

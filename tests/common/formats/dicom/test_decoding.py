@@ -38,7 +38,8 @@ def test_a_decoder_that_panics_fails_its_series_alone(
 
     # Native pixels whose header leaves nothing open need no decoder.
     monkeypatch.setattr(decoding, "get_decoder", panicking)
-    assert "cannot be decoded (Explicit VR Little Endian, Panic)" in reason(write(1, BitsStored=None))
+    unclear = write(1, BitsStored=None)
+    assert "cannot be decoded (Explicit VR Little Endian, Panic)" in reason(unclear)
 
 
 def test_a_damaged_jpeg_ls_stream_does_not_end_the_process(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from common.formats.dicom import transfer_syntaxes as ours
 
 
 def test_the_native_ones_are_those_of_the_standard() -> None:
-    assert ours.IMPLICIT_LITTLE == uid.ImplicitVRLittleEndian
-    assert ours.EXPLICIT_LITTLE == uid.ExplicitVRLittleEndian
-    assert ours.EXPLICIT_BIG == uid.ExplicitVRBigEndian
-    assert ours.DEFLATED == uid.DeflatedExplicitVRLittleEndian
+    assert uid.ImplicitVRLittleEndian == ours.IMPLICIT_LITTLE
+    assert uid.ExplicitVRLittleEndian == ours.EXPLICIT_LITTLE
+    assert uid.ExplicitVRBigEndian == ours.EXPLICIT_BIG
+    assert uid.DeflatedExplicitVRLittleEndian == ours.DEFLATED
 
 
 def test_compressed_ones_are_those_of_pydicom() -> None:
