@@ -107,7 +107,9 @@ def _take(
 ) -> bool:
     """Note the value of an element if it is plain; whether it is."""
     tag, vr_read, _, start, length = element
-    vr = known_vr or _vr_of(tag) if vr_read in (None, b"UN") else vr_read.decode()  # type: ignore[union-attr]
+    vr = (vr_read or b"UN").decode()
+    if vr == "UN":
+        vr = known_vr or _vr_of(tag)
     if length == UNDEFINED:
         return False
     raw = data[start : start + length]

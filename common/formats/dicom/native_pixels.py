@@ -60,9 +60,9 @@ def native_pixels(scanned: ScannedHeader, keywords: Mapping[int, str]) -> Native
     if values is None or values.get("ModalityLUTSequence"):
         return None
     rows, columns, bits, stored = (
-        values.get(name) for name in ("Rows", "Columns", "BitsAllocated", "BitsStored")
+        _positive(values.get(name)) for name in ("Rows", "Columns", "BitsAllocated", "BitsStored")
     )
-    if not all(isinstance(one, int) and one > 0 for one in (rows, columns, bits, stored)):
+    if not (rows and columns and bits and stored):
         return None
     grey = values.get("PhotometricInterpretation") in ("MONOCHROME1", "MONOCHROME2")
     sign, high = values.get("PixelRepresentation"), values.get("HighBit")
@@ -75,3 +75,8 @@ def native_pixels(scanned: ScannedHeader, keywords: Mapping[int, str]) -> Native
         return None
     dtype = np.dtype(f"<{'i' if sign else 'u'}{bits // 8}")
     return NativePixels(values, pixels.offset, rows, columns, dtype)
+
+
+def _positive(value: object) -> int:
+    """A positive whole number; 0 if it is none."""
+    return value if isinstance(value, int) and value > 0 else 0

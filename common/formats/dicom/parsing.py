@@ -7,7 +7,7 @@ import io
 import logging
 import warnings
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.filereader import read_dataset
@@ -22,6 +22,11 @@ pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 warnings.filterwarnings("ignore", module=r"pydicom\.")
 # It logs the same, and quotes values, which can be a patient's.
 logging.getLogger("pydicom").propagate = False
+
+
+def parse_file(file: BinaryIO) -> pydicom.FileDataset:
+    """Parse a whole file."""
+    return pydicom.dcmread(file, force=True)
 
 
 def parse_header(

@@ -37,10 +37,10 @@ def open_dicom(path: EcgPath) -> Opened:
         NotAScan: it is no ECG.
         SourceError: it is damaged, or lies about its length.
     """
-    from common.formats.dicom.parsing import pydicom
+    from common.formats.dicom.parsing import parse_file
 
     with path.open("rb") as file:
-        values = pydicom.dcmread(file, force=True)
+        values = parse_file(file)
     if str(values.get("SOPClassUID", "")) not in {_STORAGE + below for below in _ECG}:
         raise NotAScan("waveform")
     groups = list(values.get("WaveformSequence") or ())
