@@ -26,6 +26,7 @@ from fr_brain.analyzers.ecg.shapes import (
     matches_of,
     power_of,
     sharpness_of,
+    slow_power_of,
     usual_height,
 )
 
@@ -131,7 +132,9 @@ def _in_block(slope: Array, first: int, before: list[Shape]) -> tuple[Candidates
         return _none(), before
     floor = OVER_NOISE * np.sqrt(leads)
     weak = places[~is_strong & (strength[places] > floor)]
-    shapes += low_shapes(white, energy, weak, shapes)
+    weak = weak[(weak >= REACH) & (weak < count - REACH)]
+    slow = slow_power_of(white)
+    shapes += low_shapes(white, weak, sharpness_of(energy, slow, weak), shapes)
     matches = matches_of(white, shapes)
     match = matches.max(axis=0)
     likeness = likeness_to(matches, match, energy, shapes)
@@ -145,7 +148,7 @@ def _in_block(slope: Array, first: int, before: list[Shape]) -> tuple[Candidates
     strong = weighted[places] > 0.4 * level
     near = np.where(strong, likeness[places], np.nan)
     coherence = np.nan_to_num(running_median(near, 15))
-    sharp = sharpness_of(white, energy, places)
+    sharp = sharpness_of(energy, slow, places)
     which = np.argmax(matches[:, places], axis=0)
     relative = np.log(np.maximum(weighted[places], 1e-9) / level)
     relative -= usual_height(relative, which, likeness[places], shapes)

@@ -16,9 +16,8 @@ from fr_brain.analyzers.ecg.zero_crossings import NumpyZeroCrossings, ZeroCrossi
 _LIMITATIONS = (
     "Zero crossings count changes of sign in the samples as they were recorded, noise and baseline "
     "wander included: samples that are exactly zero have no sign, and missing samples are gaps.",
-    "Beats, rhythm and intervals were validated on synthetic recordings and two real ones only. In "
-    "one or two noisy leads most beats are withheld, and normal beats that are low beside tall "
-    "ectopic ones may all be missed.",
+    "Beats, rhythm and intervals were validated on synthetic recordings and two real ones only. "
+    "Noise as strong as the heartbeats may hide some of them.",
 )
 _MILLIVOLTS = {"mV": 1.0, "uV": 1e-3, "nV": 1e-6, "V": 1e3}
 """Units of voltage, in mV."""

@@ -53,7 +53,8 @@ class Shape:
         """As ``sharpness_of``, without the noise of a single beat."""
         rows = self.values.reshape(2 * REACH + 1, -1)
         padded = np.pad(rows, ((REACH, REACH), (0, 0)))
-        return float(sharpness_of(padded, power_of(padded), np.array([2 * REACH]))[0])
+        middle = np.array([2 * REACH])
+        return float(sharpness_of(power_of(padded), slow_power_of(padded), middle)[0])
 
 
 def power_of(values: Array) -> Array:
@@ -93,11 +94,17 @@ def frequent_shapes(white: Array, strong: Array, before: list[Shape]) -> list[Sh
     return shapes
 
 
-def low_shapes(white: Array, energy: Array, weak: Array, known: list[Shape]) -> list[Shape]:
+def low_shapes(white: Array, weak: Array, sharp: Array, known: list[Shape]) -> list[Shape]:
     """The shape of low beats beside tall ones, such as normal beats between ectopic ones: what
-    most of the places have that are weak and as sharp as a QRS complex."""
-    weak = weak[(weak >= REACH) & (weak < len(white) - REACH)]
-    weak = weak[sharpness_of(white, energy, weak) > _SHARP]
+    most of the places have that are weak and as sharp as a QRS complex.
+
+    Args:
+        white: slopes over noise, (samples, leads).
+        weak: places with room for a shape.
+        sharp: their sharpness.
+        known: shapes of tall beats.
+    """
+    weak = weak[sharp > _SHARP]
     if len(weak) < _MEMBERS_MIN:
         return []
     pieces = _pieces(white, weak)
@@ -190,12 +197,24 @@ def matches_of(white: Array, shapes: list[Shape]) -> Array:
     return matches
 
 
-def sharpness_of(white: Array, energy: Array, places: Array) -> Array:
+def slow_power_of(white: Array) -> Array:
+    """Power of the change within 160 ms at each sample."""
+    padded = np.pad(white, ((6, 6), (0, 0)), mode="edge")
+    count = len(white)
+    wide = sum(padded[ahead : ahead + count] for ahead in (0, 4, 8, 12))
+    return power_of(np.asarray(wide))
+
+
+def sharpness_of(energy: Array, slow: Array, places: Array) -> Array:
     """Logarithm of the largest change within 40 ms over that within 160 ms, near each place: a T
-    wave takes longer than a QRS complex, even a wide one."""
+    wave takes longer than a QRS complex, even a wide one.
+
+    Args:
+        energy: power of the slopes at each sample.
+        slow: see ``slow_power_of``.
+        places: with room for a shape.
+    """
     near = places[:, None] + np.arange(-REACH, REACH + 1)
-    last = len(white) - 1
-    wide = sum(white[np.clip(near + shift, 0, last)] for shift in (-6, -2, 2, 6))
-    fast, slow = energy[near].max(axis=1), power_of(np.asarray(wide)).max(axis=1)
-    ratio: Array = np.log(np.maximum(fast, 1e-6) / np.maximum(slow, 1e-6))
+    steepest, slowest = energy[near].max(axis=1), slow[near].max(axis=1)
+    ratio: Array = np.log(np.maximum(steepest, 1e-6) / np.maximum(slowest, 1e-6))
     return np.asarray(np.clip(0.5 * ratio, -1.5, 0.5))

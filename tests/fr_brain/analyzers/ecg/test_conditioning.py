@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fr_brain.analyzers.ecg.conditioning import RATE_HZ, Array, steep
+from fr_brain.analyzers.ecg.conditioning import BEND, RATE_HZ, SLOPE, Array, steep
 
 
 def sine(hz: float, frequency: float, seconds: float = 6) -> Array:
@@ -22,6 +22,21 @@ def test_qrs_frequencies_pass_and_baseline_and_mains_do_not(hz: float) -> None:
     assert gain(hz, 0.3) < 0.1
     assert gain(hz, 50) < 0.08
     assert gain(hz, 60) < 0.15
+
+
+def test_bends_leave_out_more_of_what_is_slow_than_slopes() -> None:
+    shares = [
+        np.std(steep(sine(250, 5), 250, 50, 400, weights).slope)
+        / np.std(steep(sine(250, 20), 250, 50, 400, weights).slope)
+        for weights in (SLOPE, BEND)
+    ]
+    assert shares[1] < shares[0] / 4
+
+
+def test_hum_at_the_ends_of_a_record_is_no_slope() -> None:
+    whole = steep(sine(250, 50), 250, -16, 632).slope
+    assert not whole[:16].any()
+    assert np.abs(whole).max() < 0.1
 
 
 def test_parts_fit_together() -> None:
