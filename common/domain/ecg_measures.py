@@ -86,7 +86,7 @@ class EcgLead(_Measure):
     problems: tuple[Flag, ...] = Field(
         default=(),
         description="'flat', 'noisy', 'clipped', 'mains_hum', 'lead_off', 'inverted', "
-        "'baseline_wander', 'gaps', 'constant_parts', 'swapped'",
+        "'baseline_wander', 'gaps', 'constant_parts', 'swapped', 'too_high'",
     )
     usable: Share = Field(description="share of the record in which the lead is usable")
     noise_mv: float | None = Field(

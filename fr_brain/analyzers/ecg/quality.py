@@ -31,6 +31,8 @@ _WANDER_SHARE, _WANDER_MV = 1.5, 0.5
 _QRS_NOISES = 2.5
 """Height of QRS over the spread of the beats: less is lost in it."""
 _QRS_MIN_MV = 0.03
+_QRS_MAX_MV = 20.0
+"""More is not of a heart, but the unit is wrong."""
 _CLEARLY = 0.1
 """Of the highest wave of all leads: a wave that is smaller has no direction."""
 _BAD_PARTS = 0.3
@@ -200,6 +202,8 @@ def _graded(name: str, lead: _Lead, number: int, average: AverageBeat | None) ->
         and qrs < max(_QRS_NOISES * float(average.spread[number]), _QRS_MIN_MV)
     ):
         problems.append("lead_off")
+    if qrs is not None and qrs > _QRS_MAX_MV:
+        problems.append("too_high")
     if lead.clipped >= _BAD_PARTS * lead.parts:
         problems.append("clipped")
     if noise is not None and noise > max(_NOISY_SHARE * height, _NOISY_MV):

@@ -8,6 +8,7 @@ _JUDGED_MIN = 0.95
 _SENTENCES = {
     "flat": "Flat: {}.",
     "lead_off": "Without QRS complexes, as if the electrode were off: {}.",
+    "too_high": "Higher than a heart's signal, as if the unit were wrong: {}.",
     "clipped": "Clipped at the limit of the recorder: {}.",
     "noisy": "Noisy: {}.",
     "mains_hum": "With mains hum: {}.",

@@ -44,6 +44,8 @@ POOLED_ODDS = 1.0
 """The same for the mean of a part and three on each side: evidence adds up."""
 _POOL, _POOL_MIN, _POOL_CLIP = 3, 4, 6.0
 _NEIGHBOURS, _BEATS_MIN = 2, 3
+_OVER_MIN = 0.0
+"""Median logarithm of the height of beats over the steepness between them."""
 _RR_MAX_S = 6.0
 """Mean interval of beats that is longer than in any rhythm, pauses included."""
 
@@ -153,7 +155,10 @@ def _score(times: Array, odds: Array, features: Array, parts: int) -> Array:
     # Three spikes in a minute are no rhythm.
     told = told[times[high[told] - 1] - times[low[told]] < _RR_MAX_S * (high - low - 1)[told]]
     if len(told):
-        score[told] = _evidence(times, odds, features, low[told], high[told]) @ PART_WEIGHTS
+        evidence = _evidence(times, odds, features, low[told], high[told])
+        # Between the waves of a hum there is no rest, as there is between beats.
+        rests = evidence[:, 5] > _OVER_MIN
+        score[told[rests]] = (evidence @ PART_WEIGHTS)[rests]
     return score
 
 
