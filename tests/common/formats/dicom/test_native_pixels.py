@@ -31,7 +31,7 @@ def test_frames_are_those_of_pydicom() -> None:
             theirs = pydicom.dcmread(path).pixel_array
             assert np.array_equal(np.squeeze(np.array(found)), np.squeeze(theirs)), path.name
             compared += 1
-    assert compared > 10
+    assert compared > 5
 
 
 def test_implicit_files_are_read(write: Write) -> None:
