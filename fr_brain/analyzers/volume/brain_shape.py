@@ -120,14 +120,14 @@ def compactness(mask: Bools, coarse: CoarseImage) -> float:
     return float((36 * np.pi * volume**2) ** (1 / 3) / (faces / 1.5))
 
 
-def largest(mask: Bools) -> Bools:
-    """The largest 6-connected component."""
+def largest(mask: Bools, share: float = 1.0) -> Bools:
+    """The 6-connected components of at least this share of the voxels of the largest one."""
     if not mask.any():
         return mask
     labels: Labels = cc3d.connected_components(mask, connectivity=6)
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
-    return np.asarray(labels == int(np.argmax(sizes)))
+    return np.asarray((sizes >= share * sizes.max())[labels])
 
 
 def _smallest_erosion(tissue: Bools, coarse: CoarseImage, voxel_ml: float) -> Bools:

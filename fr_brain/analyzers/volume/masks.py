@@ -6,7 +6,6 @@ back. Blocks are about 4 mm, so the outline is coarse. ``METHOD.md`` explains th
 
 from dataclasses import dataclass, replace
 
-import cc3d
 import numpy as np
 
 from fr_brain.analyzers.volume.brain_shape import (
@@ -20,12 +19,12 @@ from fr_brain.analyzers.volume.image import (
     Bools,
     CoarseImage,
     Floats,
-    Labels,
     UnreadableImage,
     distance_to,
     otsu,
 )
 
+_SPECK = 0.05  # voxels of a speck of the head, over those of its largest part
 _SCALP_MM = 7.0  # depth from which the brain is looked for in a whole head
 _PROFILE_MM = 24.0  # largest depth at which the skull is looked for
 _DARK_SHELL = 0.3  # fraction of dark blocks in a shell that is a skull
@@ -76,7 +75,8 @@ def find_masks(coarse: CoarseImage, voxel_ml: float, *, lower: bool = True) -> C
     """
     level = otsu(coarse.mean)
     # Skin is dimmer than the threshold between air and bright tissue; noise in air is far dimmer.
-    head = close_and_fill(_drop_specks(coarse.mean > 0.6 * level), coarse)
+    # Scalp and brain may be separate; specks are neither.
+    head = close_and_fill(largest(coarse.mean > 0.6 * level, _SPECK), coarse)
     filled = float(head.mean())
     if filled > 1 - _AIR_FRACTION_MIN:
         raise UnreadableImage(
@@ -189,13 +189,3 @@ def _has_skull(head: Bools, depth: Floats, mean: Floats, level: float) -> bool:
             return True
         brightest = max(brightest, middle)
     return False
-
-
-def _drop_specks(mask: Bools) -> Bools:
-    """The components of at least a twentieth of the largest; scalp and brain may be separate."""
-    if not mask.any():
-        return mask
-    labels: Labels = cc3d.connected_components(mask, connectivity=6)
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    return np.asarray((sizes >= 0.05 * sizes.max())[labels]) & mask

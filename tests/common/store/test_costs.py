@@ -19,6 +19,7 @@ from common.store.documents import Claim, NewScan, report_document, scan_documen
 from common.store.measurements import MeasurementsWanted
 from common.store.open_chains import OpenChains
 from common.store.patients import PatientOrder, Search
+from common.store.pseudonym_claims import PseudonymClaims
 from common.store.scan_list import Wanted
 from common.store.scan_pages import Asked
 from tests.factories import inside, make_report, make_scan, opened
@@ -352,7 +353,9 @@ COSTS = {
         patients_of(PatientOrder.CREATED, search=Search(pseudonym="sub-4")), finds=1
     ),
     "whether a pseudonym is in use": Cost(
-        lambda store: store.patients._claims.is_taken("tenant-0", "patient-0", ["sub-4", "sub-9"])
+        lambda store: PseudonymClaims(store.connection).is_taken(
+            "tenant-0", "patient-0", ["sub-4", "sub-9"]
+        )
     ),
     "erasures of patients to complete": Cost(lambda store: store.patients.erasures(), 0, 1),
     "list all measurements": Cost(measured(), finds=10),
