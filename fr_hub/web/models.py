@@ -5,14 +5,19 @@ always there is required, what has few values is an enum, and nothing is just an
 """
 
 from enum import Enum
-from typing import Literal, TypeVar, cast
+from typing import Annotated, Literal, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from common.domain.measurement import only_text
 from common.domain.states import shown
+from common.domain.types import Instant
 
 Plain = bool | int | float | str | None
 """A JSON value without parts."""
+
+Time = Annotated[Instant, BeforeValidator(only_text)]
+"""The type of a parameter that is a time with its zone."""
 
 ShownState = Literal["waiting", "analysing", "done", "failed", "erased", "purged"]
 """The state of a scan, as people know it (``SHOWN``)."""

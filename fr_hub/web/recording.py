@@ -4,8 +4,8 @@ An event names the user, the route (its template, as the path itself may hold wh
 and the outcome. A change has two: one with the outcome ``ASKED_FOR``, which is durable before
 anything is changed (``access.intend``; changes of scans record theirs in the store), and one with
 what became of it, which is durable before the answer. Other events are written in batches. Refusals
-of those who have not signed in are counted, so that they cannot flood the trail. Health, documents
-and live streams are not recorded.
+of those who have not signed in are counted, so that they cannot flood the trail. Health, documents,
+live streams and who is signed in are not recorded.
 """
 
 import asyncio

@@ -103,9 +103,11 @@ class RouteTable:
         return _DOCUMENT if is_document else None
 
     def methods_of(self, path: str) -> list[str]:
-        """The methods that a path takes."""
-        found = {one.method for one in self.routes if one.pattern.match(path)}
-        return sorted(found - {_LIVE})
+        """The methods that a path takes. If a route has just this path, the path is no id for the
+        others."""
+        found = [one for one in self.routes if one.method != _LIVE and one.pattern.match(path)]
+        own = [one for one in found if one.template == path]
+        return sorted({one.method for one in own or found})
 
 
 def _known(prefix: str, route: object) -> Iterable[KnownRoute]:

@@ -9,7 +9,7 @@ from common.domain.findings import Verdict
 from common.domain.scan import Priority
 from common.domain.states import SHOWN
 from common.domain.tenant import Tenant
-from common.domain.types import Identifier, Instant
+from common.domain.types import Identifier
 from common.domain.user import Principal, Right
 from common.store.scan_facts import ScanFacts
 from common.store.scan_history import Happened
@@ -17,7 +17,15 @@ from common.store.scan_pages import Asked
 from fr_hub.web.access import CurrentTenant, CurrentUser, forbidden, note_fact
 from fr_hub.web.context import context_of
 from fr_hub.web.live.unit_hosts import unit_of
-from fr_hub.web.models import Answer, KnownState, ListAnswer, ShownState, known_state, one_of
+from fr_hub.web.models import (
+    Answer,
+    KnownState,
+    ListAnswer,
+    ShownState,
+    Time,
+    known_state,
+    one_of,
+)
 from fr_hub.web.problems import not_found
 
 Text = Annotated[str, Query(min_length=1, max_length=130, pattern=r"^[A-Za-z0-9._@-]+$")]
@@ -227,8 +235,8 @@ def asked_of(
         Query(max_length=97, description="name of the analyzer, or name and version: `grid 1`"),
     ] = None,
     verdict: Verdict | None = None,
-    since: Annotated[Instant | None, Query(description="arrived at this time or later")] = None,
-    until: Annotated[Instant | None, Query(description="arrived at this time or before")] = None,
+    since: Annotated[Time | None, Query(description="arrived at this time or later")] = None,
+    until: Annotated[Time | None, Query(description="arrived at this time or before")] = None,
     text: Annotated[
         Text | None, Query(description="beginning of the id or of the subject's pseudonym")
     ] = None,

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 
 from common.domain.audit_events import Kind
-from common.domain.types import Instant, ScanName
+from common.domain.types import ScanName
 from common.domain.user import Right, UserName
 from common.store.audit_search import FoundEvent, Place, WantedEvents
 from fr_hub.web.access import CurrentTenant, requires
 from fr_hub.web.context import Context
-from fr_hub.web.models import Answer, ListAnswer, one_of
+from fr_hub.web.models import Answer, ListAnswer, Time, one_of
 from fr_hub.web.problems import Problem
 
 router = APIRouter(prefix="/audit", tags=["audit"])
@@ -56,8 +56,8 @@ def find_events(
     scan: Annotated[ScanName | None, Query(description="key of a scan")] = None,
     user: UserName | None = None,
     kind: Annotated[list[Kind] | None, Query(max_length=len(Kind))] = None,
-    since: Instant | None = None,
-    until: Instant | None = None,
+    since: Time | None = None,
+    until: Time | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     after: Annotated[str | None, Query(max_length=600)] = None,
 ) -> AuditPage:

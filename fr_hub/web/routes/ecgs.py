@@ -63,7 +63,7 @@ BODY: dict[str, Any] = {
                                 "required": ["name", "signal"],
                                 "properties": {
                                     "name": {"type": "string"},
-                                    "number_of_samples": {"type": "integer"},
+                                    "number_of_samples": {"type": ["integer", "null"]},
                                     "signal": {
                                         "type": "array",
                                         "items": {"type": ["number", "null"]},
@@ -71,9 +71,9 @@ BODY: dict[str, Any] = {
                                 },
                             },
                         },
-                        "sampling_rate_hz": {"type": "number"},
+                        "sampling_rate_hz": {"type": ["number", "null"]},
                         "units": {"type": "string"},
-                        "start": {"type": "string"},
+                        "start": {"type": ["string", "null"]},
                     },
                 },
                 "example": SEED_ECG,

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from common.domain.loinc import LOINC
 from common.domain.measurement import (
@@ -14,16 +14,14 @@ from common.domain.measurement import (
     NewMeasurement,
     code_key,
     component_name,
-    only_text,
 )
 from common.domain.tenant import Tenant
-from common.domain.types import Instant
 from common.domain.user import Right
 from common.store.measurements import Measurement, MeasurementsWanted, TrendPoint
 from fr_hub.web.access import CurrentTenant, intend, requires
 from fr_hub.web.context import Context, WebContext
 from fr_hub.web.idempotency import CurrentCreation
-from fr_hub.web.models import Answer, ListAnswer
+from fr_hub.web.models import Answer, ListAnswer, Time
 from fr_hub.web.ordered_cursors import cursor_after, time_of
 from fr_hub.web.problems import not_found
 from fr_hub.web.routes.patients import After, Limit, PatientId, found
@@ -33,7 +31,6 @@ router = APIRouter(tags=["measurements"])
 POINTS_MAX = 2000
 
 MeasurementId = Annotated[str, Path(max_length=64)]
-Time = Annotated[Instant, BeforeValidator(only_text)]
 Since = Annotated[
     Time | None, Query(description="only measurements from this time on; it needs a time zone")
 ]

@@ -141,7 +141,7 @@ async def _begin(
     return _shown(user.principal, token, expires)
 
 
-@router.get("", dependencies=[signed_in()])
+@router.get("", dependencies=[signed_in(), recorded_as(None)])
 def get_session(request: Request) -> ShownSession:
     """Who is signed in."""
     found: Credentials = request.state.credentials

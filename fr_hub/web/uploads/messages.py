@@ -17,7 +17,7 @@ class UploadFile(Body):
 
     name: Annotated[str, Field(max_length=NAME_MAX)]
     """Name with its folders, separated by slashes, as a browser has it. It is not stored."""
-    size: Annotated[int, Field(ge=0, le=2**50)]
+    size: Annotated[int, Field(strict=True, ge=0, le=2**50)]
     """Bytes."""
 
 
@@ -30,7 +30,7 @@ class UploadRequest(Body):
     )
 
     name: Annotated[str, Field(max_length=NAME_MAX)] | None = None
-    size: Annotated[int, Field(ge=0, le=2**50)] | None = None
+    size: Annotated[int, Field(strict=True, ge=0, le=2**50)] | None = None
     files: Annotated[list[UploadFile], Field(min_length=1, max_length=FILES_MAX)] | None = None
     volumes: Literal["default", "all"] = "default"
     """``all``: also store localizers, diffusion and all other volumes of DICOM series."""

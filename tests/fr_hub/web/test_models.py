@@ -1,8 +1,11 @@
 from typing import get_args
 
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
 from common.domain.scan import Priority
 from common.domain.states import SHOWN
-from fr_hub.web.models import Answer, ShownState, known_state, one_of
+from fr_hub.web.models import Answer, ShownState, Time, known_state, one_of
 
 
 class Thing(Answer):
@@ -14,6 +17,14 @@ def test_what_is_stored_and_no_value_of_an_enum_is_not_known() -> None:
     assert one_of(Priority, "stat") is Priority.STAT
     for stored in ("soon", None, 3, ["stat"]):
         assert one_of(Priority, stored) is None
+
+
+def test_a_number_is_no_time() -> None:
+    times: TypeAdapter[object] = TypeAdapter(Time)
+    assert str(times.validate_python("2026-01-31T09:00:00+01:00")) == "2026-01-31 08:00:00+00:00"
+    for wrong in ("0.5", "1700000000", 0.5, 1700000000):
+        with pytest.raises(ValidationError, match="must be a time with its zone"):
+            times.validate_python(wrong)
 
 
 def test_states_are_those_that_people_know() -> None:

@@ -71,6 +71,7 @@ def test_a_route_is_found_by_method_and_path() -> None:
     assert found(table, "GET", "/index.html") == ("GET document", "anyone", None, None)
     assert found(table, "POST", "/index.html") is None
     assert table.methods_of("/api/things/a@b") == ["DELETE", "GET"]
+    assert table.methods_of("/api/things/list") == ["POST"]
     assert table.methods_of("/api/things/ws") == ["DELETE", "GET"]  # as a key
     assert table.methods_of("/api/else") == []
     route = table.find({"type": "http", "method": "GET", "path": "/api/things/a@b"})

@@ -50,6 +50,14 @@ def test_a_session_lasts_from_signing_in_to_signing_out(browser: TestClient) -> 
     assert browser.get(SESSION).status_code == 401, "the session ended on the server"
 
 
+def test_asking_who_is_signed_in_is_not_recorded(client_of: ClientOf, context: WebContext) -> None:
+    # The page asks at each load, so such events would hide the others.
+    client = client_of(Role.READER)
+    for path in (SESSION, f"{API}/scans"):
+        assert client.get(path).status_code == 200
+    assert [one["route"] for one in events(context)] == [f"GET {API}/scans"]
+
+
 def test_without_tls_the_cookie_has_a_plain_name(app: FastAPI, browser: TestClient) -> None:
     plain = TestClient(app, base_url="http://127.0.0.1:7300")
     answer = plain.post(SESSION, json=GIVEN)

@@ -12,7 +12,14 @@ def test_an_upload_is_of_one_file_or_of_several() -> None:
     assert UploadRequest(size=3).declared() == [("", 3)]
     several = UploadRequest.model_validate({"files": [{"name": "a", "size": 1}] * 2})
     assert several.declared() == [("a", 1), ("a", 1)]
-    for wrong in ({}, {"size": 1, "files": []}, {"name": "a", "files": [{"name": "a", "size": 1}]}):
+    wrongs: tuple[dict[str, object], ...] = (
+        {},
+        {"size": True},
+        {"size": 1, "files": []},
+        {"name": "a", "files": [{"name": "a", "size": 1}]},
+        {"files": [{"name": "a", "size": False}]},
+    )
+    for wrong in wrongs:
         with pytest.raises(ValidationError):
             UploadRequest.model_validate(wrong)
 

@@ -5302,11 +5302,11 @@ export interface operations {
                 "application/json": {
                     leads: {
                         name: string;
-                        number_of_samples?: number;
+                        number_of_samples?: number | null;
                         signal: (number | null)[];
                     }[];
-                    sampling_rate_hz?: number;
-                    start?: string;
+                    sampling_rate_hz?: number | null;
+                    start?: string | null;
                     units?: string;
                 };
                 "multipart/form-data": {
@@ -10677,8 +10677,6 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
-                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10688,8 +10686,6 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
-                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10699,8 +10695,6 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
-                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10712,8 +10706,6 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
-                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10725,8 +10717,6 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
-                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10736,8 +10726,6 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
-                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -12627,11 +12615,11 @@ export interface operations {
                 "application/json": {
                     leads: {
                         name: string;
-                        number_of_samples?: number;
+                        number_of_samples?: number | null;
                         signal: (number | null)[];
                     }[];
-                    sampling_rate_hz?: number;
-                    start?: string;
+                    sampling_rate_hz?: number | null;
+                    start?: string | null;
                     units?: string;
                 };
                 "multipart/form-data": {
@@ -13337,11 +13325,11 @@ export interface operations {
                 "application/json": {
                     leads: {
                         name: string;
-                        number_of_samples?: number;
+                        number_of_samples?: number | null;
                         signal: (number | null)[];
                     }[];
-                    sampling_rate_hz?: number;
-                    start?: string;
+                    sampling_rate_hz?: number | null;
+                    start?: string | null;
                     units?: string;
                 };
                 "multipart/form-data": {
