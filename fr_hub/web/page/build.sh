@@ -44,10 +44,12 @@ cd "$here"
 stamp=node_modules/.installed
 if [ ! -e "$stamp" ] || [ package-lock.json -nt "$stamp" ] || [ .npmrc -nt "$stamp" ]; then
     echo "Installing the page's packages from npm, as its lock pins them"
-    npm ci --no-fund --no-audit --loglevel=error ||
+    npm ci --no-fund --no-audit --no-update-notifier --loglevel=error ||
         fail "its packages cannot be installed from npm." \
-            "Make npm's registry reachable (npm ping), or name a mirror: npm config set registry ADDRESS; then run: make page"
+            "Make npm's registry reachable, or name a mirror: export npm_config_registry=ADDRESS; then run: make page"
     touch "$stamp"
 fi
-npm run --silent "$script" ||
-    fail "npm run $script failed; the reason is above." "Correct it; then run: make page"
+npm run --silent "$script" || {
+    echo "npm run $script failed in $here; the reason is above." >&2
+    exit 1
+}
