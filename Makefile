@@ -257,7 +257,7 @@ picture: $(VENV)/ready ## Create the picture in the README, the report of a synt
 		BRAIN_PICTURES=1 DATA_DIR=$$folder/data REPORTS=$$folder/reports && \
 	cp $$folder/reports/*.png .github/report.png && cat $$folder/reports/*.txt
 
-screenshots: $(VENV)/ready-dev page ## Take pictures of the page at three widths, light and dark: OUT=folder
+screenshots: $(VENV)/ready-dev page ## Take pictures of the page: OUT=folder; those in the README are made anew
 	@$(BIN)/python -m tests.page.screenshots $(or $(OUT),screenshots)
 
 settings: $(VENV)/ready ## Write .env.example and the tables in common/settings/README.md

@@ -33,7 +33,7 @@ def addresses_of(admin: Page, store: DBManager) -> list[str]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("width", [pytest.param(1440, marks=pytest.mark.long), 390])
+@pytest.mark.parametrize("width", [1440, 900, 390])
 def test_axe_finds_nothing_serious_on_any_page(
     admin: Page, web: WebProcess, store: DBManager, width: int
 ) -> None:

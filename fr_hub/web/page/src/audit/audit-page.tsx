@@ -48,6 +48,7 @@ export function Component() {
           columns={COLUMNS}
           rows={rows.map((event, number) => ({ ...event, number }))}
           rowKey={(one) => `${one.entry} ${one.number}`}
+          stacks="wide"
         />
       )}
       {found.hasNextPage && (
@@ -132,9 +133,16 @@ type Row = AuditEvent & { number: number };
 
 const COLUMNS: Column<Row>[] = [
   { title: "Time", header: true, cell: (one) => <Time at={one.at} /> },
-  { title: "Event", cell: (one) => KINDS[one.kind as Kind] ?? one.kind },
+  {
+    title: "Event",
+    cell: (one) => <span className="no-wrap">{KINDS[one.kind as Kind] ?? one.kind}</span>,
+  },
   { title: "By", cell: (one) => one.by ?? one.peer ?? "" },
-  { title: "Outcome", cell: (one) => [one.outcome, one.cause].filter(Boolean).join(": ") },
+  {
+    title: "Outcome",
+    cell: ({ outcome, cause }) =>
+      cause ? `${outcome}: ${cause}` : <span className="no-wrap">{outcome}</span>,
+  },
   { title: "Scans", cell: (one) => <Scans keys={one.scans} /> },
   { title: "Details", cell: (one) => <Details event={one} /> },
 ];

@@ -27,7 +27,13 @@ export function Component() {
         </Empty>
       )}
       {rows.length > 0 && (
-        <Table caption="Your ECGs" columns={COLUMNS} rows={rows} rowKey={(one) => one.id} />
+        <Table
+          caption="Your ECGs"
+          columns={COLUMNS}
+          rows={rows}
+          rowKey={(one) => one.id}
+          stacks="narrow"
+        />
       )}
       {found.hasNextPage && (
         <Button busy={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>

@@ -15,12 +15,21 @@ interface Props<Row> {
   columns: Column<Row>[];
   rows: Row[];
   rowKey: (row: Row) => string;
+  /** Where there is little room, each row is a card with a line for each cell: on phones, or already
+   * at the width of a tablet. Other tables scroll sideways. */
+  stacks?: "narrow" | "wide";
 }
 
-/** A table of moderate length, which scrolls sideways on a narrow screen. */
-export function Table<Row>({ caption, columns, rows, rowKey }: Props<Row>) {
+/** A table of moderate length. */
+export function Table<Row>({ caption, columns, rows, rowKey, stacks }: Props<Row>) {
   return (
-    <div className="table-wrap" tabIndex={0} role="region" aria-label={caption}>
+    <div
+      className="table-wrap"
+      data-stacks={stacks}
+      tabIndex={0}
+      role="region"
+      aria-label={caption}
+    >
       <table className="table">
         <caption className="visually-hidden">{caption}</caption>
         <thead>
@@ -41,7 +50,11 @@ export function Table<Row>({ caption, columns, rows, rowKey }: Props<Row>) {
                     {column.cell(row)}
                   </th>
                 ) : (
-                  <td key={column.title} className={column.right ? "right" : undefined}>
+                  <td
+                    key={column.title}
+                    className={column.right ? "right" : undefined}
+                    data-title={column.title}
+                  >
                     {column.cell(row)}
                   </td>
                 ),

@@ -59,6 +59,7 @@ export function MeasurementList(props: { patient: string | null; empty?: ReactNo
           columns={columnsOf(patient, setRemoving)}
           rows={rows}
           rowKey={(one) => one.id}
+          stacks="narrow"
         />
       )}
       {found.hasNextPage && (

@@ -97,7 +97,13 @@ export function Component() {
         </Empty>
       )}
       {rows.length > 0 && (
-        <Table caption="Patients" columns={COLUMNS} rows={rows} rowKey={(one) => one.id} />
+        <Table
+          caption="Patients"
+          columns={COLUMNS}
+          rows={rows}
+          rowKey={(one) => one.id}
+          stacks="narrow"
+        />
       )}
       {found.hasNextPage && (
         <Button busy={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>
@@ -122,7 +128,7 @@ const COLUMNS: Column<Patient>[] = [
     header: true,
     cell: (one) => <Link to={`/patients/${one.id}`}>{one.name}</Link>,
   },
-  { title: "Born", cell: (one) => one.birth_date ?? "" },
+  { title: "Born", cell: (one) => <span className="no-wrap">{one.birth_date}</span> },
   { title: "Age", cell: (one) => one.age ?? "", right: true },
   { title: "Sex", cell: (one) => one.sex },
   { title: "Identifiers", cell: (one) => one.identifiers.map((each) => each.value).join(", ") },

@@ -23,6 +23,7 @@ function Throughput({ spans }: { spans: System["throughput"] }) {
       caption="Throughput"
       rows={spans}
       rowKey={({ minutes }) => String(minutes)}
+      stacks="narrow"
       columns={[
         {
           title: "In the last",

@@ -33,6 +33,7 @@ export function Units({ units }: { units: UnitState[] }) {
       caption="Units"
       rows={units}
       rowKey={({ id }) => id}
+      stacks="narrow"
       columns={[
         {
           title: "Unit",

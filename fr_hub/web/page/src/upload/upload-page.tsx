@@ -37,7 +37,7 @@ export function Component() {
         slices of a series in one folder. Fr stores pseudonyms instead of the names and identifiers
         in the files.
       </DropZone>
-      <label className="row">
+      <label className="choice">
         <input type="checkbox" checked={all} onChange={(event) => setAll(event.target.checked)} />
         <span>
           Also send localizers, diffusion and other volumes of DICOM series that are skipped by

@@ -36,6 +36,7 @@ export function TokenList({ user, roles }: Props) {
           caption="Tokens"
           rows={tokens}
           rowKey={(one) => one.id}
+          stacks="narrow"
           columns={[
             { title: "For", header: true, cell: (one) => one.label || "(no name)" },
             { title: "Roles", cell: (one) => one.roles?.join(", ") ?? "all roles of the user" },

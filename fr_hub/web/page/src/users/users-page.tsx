@@ -78,7 +78,13 @@ export function Component() {
       {found.isError && <Problem problem={found.error} onRetry={() => void found.refetch()} />}
       {found.isPending && <Loading what="users" />}
       {found.data && (
-        <Table caption="Users" columns={columns} rows={found.data} rowKey={(one) => one.name} />
+        <Table
+          caption="Users"
+          columns={columns}
+          rows={found.data}
+          rowKey={(one) => one.name}
+          stacks="wide"
+        />
       )}
       {open?.what === "add" && <AddUser onClose={close} />}
       {open?.what === "change" && <ChangeUser user={open.user} onClose={close} />}

@@ -60,8 +60,8 @@ export class Scene {
       cycleClipPlaneHotKey: "",
       backColor: [0, 0, 0, 1],
       crosshairColor: [0.3, 0.85, 1, 0.8],
-      crosshairWidthUnit: "mm",
-      crosshairWidth: 0.6,
+      crosshairWidthUnit: "percent", // of the image, as images of a few mm exist, too
+      crosshairWidth: 0.3,
       crosshairGap: 4,
       fontColor: [1, 0.85, 0.3, 1],
       show3Dcrosshair: true,

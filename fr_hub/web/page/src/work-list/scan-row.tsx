@@ -66,7 +66,12 @@ export function ScanRow({ scan, index, style, isSelectable, isSelected, onSelect
           <span className="muted"> {scan.priority}</span>
         )}
       </div>
-      <div className="cell-subject mono" role="cell" title={scan.subject ?? undefined}>
+      <div
+        className="cell-subject mono"
+        role="cell"
+        title={scan.subject ?? undefined}
+        data-empty={scan.subject === null || undefined}
+      >
         {scan.subject ?? "–"}
       </div>
       <div className="cell-kind" role="cell">
@@ -80,7 +85,7 @@ export function ScanRow({ scan, index, style, isSelectable, isSelected, onSelect
         ) : (
           <>
             <VerdictTag verdict={scan.verdict} />
-            {scan.verdict !== null && (
+            {scan.verdict !== null && scan.kind !== "signal" && (
               <span className="muted number" title="Lesions and their volume">
                 {" "}
                 {lesionsOf(scan)}
