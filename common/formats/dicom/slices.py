@@ -22,7 +22,7 @@ CONTRAST_TAGS = (
     "TemporalPositionIdentifier",
 )
 """Slices that differ in one of these are never in one volume. ``ContrastSettings`` are those of the
-scanner on which the contrast depends: sequence, flip angle, contrast agent, kVp, kernel, …"""
+scanner on which the contrast depends: sequence, flip angle, contrast agent, kVp, kernel, tilt, …"""
 TIME_TAGS = (
     *("AcquisitionNumber", "TriggerTime", "NominalPercentageOfCardiacPhase"),
     *("NominalCardiacTriggerDelayTime", "RepetitionTime", "AcquisitionTime", "ContentTime"),

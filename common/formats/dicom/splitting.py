@@ -13,6 +13,9 @@ from common.formats.dicom.slices import CONTRAST_TAGS, VOLUME_TAGS, Slice
 _CONTRAST = range(len(CONTRAST_TAGS))
 _TIME = range(len(CONTRAST_TAGS), len(VOLUME_TAGS))
 _OCCURRENCE = "occurrence"
+_ALTERNATING_MAX = 4
+_TURNS = 3
+"""Up to 4 repetition times that follow each other in turn, 3 times at least, are contrasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ def by_time(slices: Sequence[Slice]) -> list[Part]:
         return _by_mosaic(slices)
     doubled = coincident_pairs(slices)
     if not doubled:
-        return _interleaved(slices) or [Part((), list(slices))]
+        return _alternating(slices) or _interleaved(slices) or [Part((), list(slices))]
     places = len(slices) - len(doubled)
     if places > 1 or _one_place_in_time(slices):
         varying = [tag for tag in _TIME if len({plane.volume_keys[tag] for plane in slices}) > 1]
@@ -71,6 +74,24 @@ def by_time(slices: Sequence[Slice]) -> list[Part]:
         f"slices {_full(one)} and {_full(two)} have the same position{more}, and nothing tells "
         "their volumes apart; export each volume as its own series"
     )
+
+
+def _alternating(slices: Sequence[Slice]) -> list[Part] | None:
+    """Contrasts that alternate slice by slice, as the repetition time says; None if there is one.
+    Within a volume it may change from slice to slice, as with the heartbeat, but not in turn, unless
+    SpacingBetweenSlices says that the slices are side by side: they were acquired in passes."""
+    spacing = slices[0].claims.spacing
+    if spacing and _has_step(slices, spacing):
+        return None
+    tag = VOLUME_TAGS.index("RepetitionTime")
+    ordered = sorted(slices, key=lambda plane: plane.geometry.distance if plane.geometry else 0)
+    values = [plane.volume_keys[tag] for plane in ordered]
+    count = len(set(values))
+    if not 1 < count <= _ALTERNATING_MAX or len(values) < _TURNS * count:
+        return None
+    if any(one != two for one, two in zip(values, values[count:], strict=False)):
+        return None
+    return _parts(_groups(slices, [tag]), [tag])
 
 
 def _interleaved(slices: Sequence[Slice]) -> list[Part] | None:

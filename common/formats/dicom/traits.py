@@ -14,7 +14,8 @@ from common.formats.dicom.values import number, numbers
 SETTINGS = (
     *("Modality", "ScanningSequence", "SequenceVariant", "SequenceName", "ProtocolName"),
     *("SeriesDescription", "FlipAngle", "ContrastBolusAgent", "KVP", "ConvolutionKernel"),
-    *("ASLContext", "VelocityEncodingDirection"),
+    *("ASLContext", "VelocityEncodingDirection", "MagnetizationTransfer", "ScanOptions"),
+    *("FilterType", "GantryDetectorTilt"),
 )
 """Elements on which the contrast depends; in the slices of one volume they are the same."""
 

@@ -31,6 +31,6 @@ def test_some_elements_are_parsed_on_their_own() -> None:
 
 def test_garbage_that_is_read_by_force_is_not_dicom(tmp_path: Path) -> None:
     path = tmp_path / "a"
-    path.write_bytes(b"abc")
+    path.write_bytes(b"\x08\x00\x16\x00OB\0\0")  # without its length
     with pytest.raises(NotDicom):
         parse_header(scanned(path), [0x00280010], force=True)

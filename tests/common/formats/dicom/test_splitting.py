@@ -100,3 +100,40 @@ def test_slices_that_lie_closer_than_the_header_says_are_told(write: Write) -> N
     [(_, stack)] = found(*paths)
     assert isinstance(stack, Stack)
     assert stack.problems == ("positions_contradict",)
+
+
+@pytest.mark.parametrize("times", [("500", "3000"), ("500", "1500", "3000")])
+def test_repetition_times_in_turn_are_contrasts_without_any_spacing(
+    write: Write, times: tuple[str, ...]
+) -> None:
+    count = 4 * len(times)
+    paths = [write(k, RepetitionTime=times[k % len(times)]) for k in range(1, count + 1)]
+    stacks = [stack for _, stack in found(*paths) if isinstance(stack, Stack)]
+    assert [len(stack.slices) for stack in stacks] == [4] * len(times)
+
+
+def test_a_repetition_time_that_follows_the_heartbeat_leaves_one_volume(write: Write) -> None:
+    times = "800 810 800 800 820 810 800 820 810".split()
+    paths = [write(k, RepetitionTime=time) for k, time in enumerate(times, 1)]
+    assert [len(stack.slices) for _, stack in found(*paths) if isinstance(stack, Stack)] == [9]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "values"),
+    [
+        ("EchoTime", ("5", "90")),
+        ("InversionTime", ("100", "900")),
+        ("FlipAngle", ("8", "20")),
+        ("KVP", ("80", "120")),
+        ("ConvolutionKernel", ("H30", "H60")),
+        ("FilterType", ("HEAD", "BODY")),
+        ("GantryDetectorTilt", ("0", "12")),
+        ("ScanOptions", ("FS", "MT")),
+        ("ImageType", (["ORIGINAL", "PRIMARY", "M"], ["ORIGINAL", "PRIMARY", "P"])),
+    ],
+)
+def test_slices_that_alternate_in_a_setting_are_never_one_volume(
+    write: Write, keyword: str, values: tuple[object, object]
+) -> None:
+    paths = [write(k, **{keyword: values[k % 2]}) for k in range(1, 9)]
+    assert [len(stack.slices) for _, stack in found(*paths) if isinstance(stack, Stack)] == [4, 4]
