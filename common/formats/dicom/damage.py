@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
-from common.errors import SourceError
 from common.formats.dicom.header_walk import Pixels
 from common.formats.dicom.transfer_syntaxes import is_encapsulated
 from common.formats.dicom.values import number
+from common.formats.not_a_scan import UnreadKind
 
 _ITEM, _DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _ABSENT = "truncated before its pixel data, or has none; export it again"
@@ -25,7 +25,7 @@ def damage_of(
         values: the header's values by keyword.
 
     Raises:
-        SourceError: the transfer syntax, or the declared size, is not that of the pixels.
+        UnreadKind: the transfer syntax, or the declared size, is not that of the pixels.
     """
     if pixels is None:
         return _ABSENT
@@ -36,26 +36,26 @@ def damage_of(
         if items:
             return _fragments(stream, pixels)
         if pixels.length >= declared:
-            raise SourceError(
+            raise UnreadKind(
                 "its transfer syntax says that its pixels are compressed, but they are not: "
                 "export it again"
             )
         return f"truncated: {pixels.length} bytes of compressed pixels; copy it again"
     if items and pixels.length != declared:
-        raise SourceError(
+        raise UnreadKind(
             "its transfer syntax says that its pixels are not compressed, but they are: "
             "export it again"
         )
     if pixels.length < declared:
         return f"truncated: {pixels.length} of {declared} bytes of pixels; copy it again"
     if pixels.length >= 2 * declared and pixels.length % declared == 0:
-        raise SourceError(
+        raise UnreadKind(
             f"it has {pixels.length // declared} times as many bytes of pixels as its header "
             "declares: export it again"
         )
     frames = number(values, "NumberOfFrames") or 1
     if frames > 1 and (pixels.length - declared) * frames >= declared:
-        raise SourceError("it has pixels of more frames than its header declares: export it again")
+        raise UnreadKind("it has pixels of more frames than its header declares: export it again")
     return ""
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from common.errors import SourceError
+from common.formats.not_a_scan import UnreadKind
 
 if TYPE_CHECKING:
     import pydicom
@@ -40,7 +40,7 @@ def modality_lut_of(
         little: whether its numbers are little-endian.
 
     Raises:
-        SourceError: its table is damaged.
+        UnreadKind: its table is damaged.
     """
     items = data.get("ModalityLUTSequence")
     if not items:
@@ -69,5 +69,5 @@ def _words(value: Any, *, little: bool) -> list[int]:
     return [int(word) for word in value]
 
 
-def _damaged() -> SourceError:
-    return SourceError("its Modality LUT is damaged: export rescaled values")
+def _damaged() -> UnreadKind:
+    return UnreadKind("its Modality LUT is damaged: export rescaled values")

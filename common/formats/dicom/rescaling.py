@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from common.errors import SourceError
 from common.formats.dicom.header_tags import HEADER_TAGS
 from common.formats.dicom.values import number, values_of
+from common.formats.not_a_scan import UnreadKind
 
 _UNITLESS = frozenset({"", "1", "[arb'U]", "no units"})
 """UCUM codes of what is no measurement."""
@@ -49,7 +49,7 @@ def rescaling_of(values: Mapping[str, Any]) -> Rescaling:
         values: the header's values by keyword, those of the frame before those of the file.
 
     Raises:
-        SourceError: a slope or intercept is not a number, and without it no value is known.
+        UnreadKind: a slope or intercept is not a number, and without it no value is known.
     """
     maps = _maps(values) if "RealWorldValueMappingSequence" in values else []
     if values.get("ModalityLUTSequence"):  # its table is applied as the pixels are decoded
@@ -76,7 +76,7 @@ def rescaling_of(values: Mapping[str, Any]) -> Rescaling:
 def _known(values: Mapping[str, Any], keyword: str) -> float | None:
     found = number(values, keyword)
     if found is None and values.get(keyword) not in (None, "", [], ()):
-        raise SourceError(f"{keyword} is not a number: export the image again")
+        raise UnreadKind(f"{keyword} is not a number: export the image again")
     return found
 
 

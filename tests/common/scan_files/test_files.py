@@ -374,3 +374,18 @@ def test_each_file_has_a_name_of_its_own(save: Save, tmp_path: Path) -> None:
     origins = [task.origin for task in FileSource(tmp_path, pacs="a") if isinstance(task, FileTask)]
     rows = {row_key(about_file(one.file, one.volume, one.folder)) for one in origins if one}
     assert len(rows) == len(origins) == len([*tmp_path.iterdir()]) - 1 + 6
+
+
+def test_a_series_whose_slices_are_all_refused_is_named_once(tmp_path: Path) -> None:
+    write = writer(tmp_path)
+    for k in range(1, 9):
+        data = pydicom.dcmread(write(k))
+        data.add_new(0x00281053, "LO", "one half")
+        data.save_as(tmp_path / f"{k:03}.dcm")
+    source = FileSource(tmp_path, pacs="site-a")
+    accounts = list(source.accounts())
+    [task] = source
+    assert task.label == "001.dcm and 7 more"
+    with pytest.raises(SourceError, match="RescaleSlope is not a number"):
+        task.load()
+    assert [len(account.origins) for account in accounts] == [8]
