@@ -17,6 +17,6 @@ class NotAScan(SourceError):
 
 
 class UnreadKind(SourceError):
-    """A file that is, or may hold, a scan, of a kind that Fr does not read, or with a header that is
-    wrong in a way that all slices of a series share. A folder may have hundreds, so the error is
+    """A file that is, or may hold, a scan, of a kind that Fr does not read, or with a header that
+    is wrong in a way that all slices of a series share. A folder may have hundreds, so the error is
     told once for all of one kind in a folder."""

@@ -78,8 +78,8 @@ def by_time(slices: Sequence[Slice]) -> list[Part]:
 
 def _alternating(slices: Sequence[Slice]) -> list[Part] | None:
     """Contrasts that alternate slice by slice, as the repetition time says; None if there is one.
-    Within a volume it may change from slice to slice, as with the heartbeat, but not in turn, unless
-    SpacingBetweenSlices says that the slices are side by side: they were acquired in passes."""
+    Within a volume it may change from slice to slice, as with the heartbeat, but not in turn,
+    unless SpacingBetweenSlices says that all lie side by side: they were acquired in passes."""
     spacing = slices[0].claims.spacing
     if spacing and _has_step(slices, spacing):
         return None

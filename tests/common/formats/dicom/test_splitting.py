@@ -113,7 +113,7 @@ def test_repetition_times_in_turn_are_contrasts_without_any_spacing(
 
 
 def test_a_repetition_time_that_follows_the_heartbeat_leaves_one_volume(write: Write) -> None:
-    times = "800 810 800 800 820 810 800 820 810".split()
+    times = ["800", "810", "800", "800", "820", "810", "800", "820", "810"]
     paths = [write(k, RepetitionTime=time) for k, time in enumerate(times, 1)]
     assert [len(stack.slices) for _, stack in found(*paths) if isinstance(stack, Stack)] == [9]
 
