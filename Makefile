@@ -50,20 +50,21 @@ help: ## List the targets and variables
 #  CONTRAST       MR contrast of synthetic heads: flair or t1
 #  RATE           scans per second; unset: as fast as possible, or 2 without SCANS and SOURCE
 #  THREADS        connections from Fr-PACS to Fr-HUB
-#  SEED           random seed of synthetic scans, of the schedule of faults and of contract's calls
+#  SEED           random seed for synthetic scans, the schedule of faults, and the calls of contract
 #  REPORTS        folder to write each report to, as JSON and text, with its picture, and index.csv;
-#                 list: takes the files' names from it
+#                 list: folder to take file names from
 #  LABEL_MAPS     1 also writes lesions, brain and tissues of each report to REPORTS, as NIfTI
 #  BRAIN_PICTURES 1 draws a picture for each report, saved in REPORTS
 #  LEDGER         file to append scan events to, as JSON lines; for verify and audit: the file to check;
-#                 list: takes the files' names from it
+#                 list: folder to take file names from
 #  SUMMARY        file to write the totals to, as JSON
 #  ID             list, report, requeue, redeliver, reanalyze, erase: scan ids, separated by commas
 #  OUT            report, screenshots: folder to write to; contract: file for the result
 #  ANALYZER       reanalyze: only the scans that this analyzer now applies to
 #  NAME           conformance: the analyzer, such as volume or my_package:Dark
 #  SCAN           audit: id of the scan whose history to print
-#  SINCE          audit: print the events since this time, such as 2026-01-31T08:00; list: only scans since
+#  SINCE          audit: print the events since this time, such as 2026-01-31T08:00;
+#                 list: only scans that arrived since
 #  STATE          list: only scans in these states, such as Error,To Do
 #  PACS           list: only scans of this Fr-PACS
 #  LIMIT          list: at most this many scans (100)
@@ -72,13 +73,14 @@ help: ## List the targets and variables
 #  HEADS          audit: file written with KEEP, to check the audit trail against
 #  ARCHIVE        audit: files written by audit-export, to check the events in them too
 #  FILE           audit-export, audit-prune: the archive of the audit trail
-#  DAYS           audit-export: age of the chains to archive (365); certs: validity (825); in days
+#  DAYS           audit-export: age of the chains to archive, days (365); certs: validity, days (825)
 #  JSON           verify, audit, list, errors, undelivered, retention, migrate: 1 prints JSON
-#  ALL            requeue, redeliver: 1 takes every failed scan or undelivered report
+#  ALL            requeue, redeliver: 1 selects every failed scan or undelivered report
 #  APPLY          retention, erase, audit-prune: 1 deletes the data; migrate: 1 migrates the database
-#  SUBJECT        list, erase: pseudonym whose scans to list, or to erase
-#  USER_ADD       users: name of a user to add; USER_RESET: of one to give a new password;
-#                 USER_REMOVE: of one to remove
+#  SUBJECT        list, erase: pseudonym of the subject whose scans to list or erase
+#  USER_ADD       users: name of a user to add
+#  USER_RESET     users: name of a user to give a new password
+#  USER_REMOVE    users: name of a user to remove
 #  USER_ROLES     users: roles of the user, such as reader,auditor
 #  NAMES          certs: units that need a certificate, such as fr-hub,mr-1
 #  EVALUATION     evaluate: file to write the results to, as JSON
@@ -87,17 +89,17 @@ help: ## List the targets and variables
 #  FUZZ_S         fuzz: time per target, seconds (60)
 #  EXAMPLES       contract: calls of each operation (100)
 #  TESTS          tests, quick, coverage: tests to run, such as tests/common
-#  BENCH          bench: file to write all values to, as JSON, with pictures beside it
-#  QUICK          bench: 1 runs a short version of a few minutes
+#  BENCH          bench: file to write all values to, as JSON; plots are saved beside it
+#  QUICK          bench: 1 runs a short version, which takes a few minutes
 #  ONLY           parts to run: bench (small,latency), evaluate (hard,real),
 #                 evaluate-ecg (noise), fuzz (wire),
 #                 faults (kill-hub,at-*)
 #  MINUTES        faults: repeat for this long; unset: inject each fault once
 #  KILLS          faults: kills per unit (17)
-#  LOAD           faults: load factor (1: 12 scans per second in each world)
+#  LOAD           faults: load factor (1: about 12 scans per second in each world)
 #  WORLDS         faults: worlds to run at once, each with its own MongoDB and units (2)
 #  SAMPLE         faults: share of the faults to inject, drawn with the seed (1)
-#  LONG           tests, faults: 1 also runs those that take long; by default they are left out
+#  LONG           tests, faults: 1 also runs the long-running ones
 #  FAULTS_FOLDER  faults: folder to keep logs, ledgers and data in
 #  FAULTS_REPORT  faults: file to write the results to, as JSON
 #  SBOM           audit-dependencies: file to write the SBOM to (CycloneDX; dist/sbom.json)
@@ -120,12 +122,12 @@ fr_pacs: $(VENV)/ready ## Run Fr-PACS only
 web: $(VENV)/ready page-if-possible ## Run the API and its page only
 	@$(BIN)/fr web
 
-page: $(VENV)/ready $(PAGE)/dist/index.html ## Build the page, with Node.js of this machine or of PyPI
+page: $(VENV)/ready $(PAGE)/dist/index.html ## Build the page, with this machine's Node.js or the one from PyPI
 
 # Without npm's registry, everything but the page works.
 page-if-possible: $(VENV)/ready
 	@test "$(WEB)" = 0 || $(MAKE) --no-print-directory --silent page || \
-		echo "Going on without a new build of the page" >&2
+		echo "Continuing without a new build of the page" >&2
 
 page-check: $(VENV)/ready ## Check types, lint rules and format of the page
 	@sh $(PAGE)/build.sh $(BIN)/python check
@@ -188,7 +190,7 @@ migrate: $(VENV)/ready ## List what a migration would change in the database; AP
 report: $(VENV)/ready ## Write the reports of ID=scan,... to OUT: JSON, text and picture
 	@$(BIN)/fr report
 
-reanalyze: $(VENV)/ready ## Reanalyse scans that another analyzer or version read: ANALYZER=name, ID=...
+reanalyze: $(VENV)/ready ## Reanalyse scans whose report is by another analyzer or version: ANALYZER=name, ID=...
 	@$(BIN)/fr reanalyze
 
 schema: $(VENV)/ready ## Print the JSON schema of a report
@@ -197,7 +199,7 @@ schema: $(VENV)/ready ## Print the JSON schema of a report
 conformance: $(VENV)/ready ## Check that an analyzer conforms: NAME=entry point or module:Class
 	@$(BIN)/fr conformance $(if $(NAME),NAME=$(NAME))
 
-tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB; LONG=1 adds the tests that take long
+tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB; LONG=1 adds the long-running ones
 	$(BIN)/python -m pytest -n $(AT_ONCE) --dist worksteal $(if $(LONG),,-m "not long") $(TESTS)
 
 quick: $(VENV)/ready-dev ## Run the tests that need neither MongoDB nor other processes
@@ -209,7 +211,7 @@ contract: $(VENV)/ready-dev ## Test the API against its OpenAPI document: EXAMPL
 audit-dependencies: $(VENV)/ready-audit ## Check the locked packages for known vulnerabilities; write an SBOM
 	@$(BIN)/python -m tests.dependencies $(or $(SBOM),dist/sbom.json)
 
-fuzz: $(VENV)/ready-dev ## Fuzz each parser for FUZZ_S seconds; exit code 1 on a finding
+fuzz: $(VENV)/ready-dev ## Fuzz each parser for FUZZ_S seconds; the exit code is 1 if it finds anything
 	@FUZZ_S="$(FUZZ_S)" ONLY="$(ONLY)" $(BIN)/python -m tests.fuzz
 
 faults: $(VENV)/ready-dev ## Inject faults into running units and check that no scan is lost
@@ -221,10 +223,10 @@ coverage: $(VENV)/ready-dev ## Run the tests and list the lines and branches the
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 
-bench: $(VENV)/ready-bench ## Benchmark this project, its peers and the machine's limits
+bench: $(VENV)/ready-bench ## Benchmark Fr, comparable systems and the machine's limits
 	@$(BIN)/python -m tests.benchmarks
 
-readers: $(VENV)/ready-dev ## Compare what Fr reads with dcm2niix and nibabel, voxel for voxel
+readers: $(VENV)/ready-dev ## Compare Fr's readers with dcm2niix and nibabel, voxel for voxel
 	@$(BIN)/python -m tests.readers
 
 evaluate: $(VENV)/ready-dev ## Evaluate the analysis on held-out phantoms and real images
@@ -247,7 +249,7 @@ lint: $(VENV)/ready-dev ## Check format, lint rules and types
 	$(BIN)/ruff check $(PACKAGES) tests
 	$(BIN)/mypy
 
-template: $(VENV)/ready-dev ## Generate the anatomy of the phantoms and the template again
+template: $(VENV)/ready-dev ## Regenerate the anatomy of the phantoms and the template
 	$(BIN)/python -m tests.fr_pacs.sources.phantom.make_template
 	$(BIN)/python -m tests.fr_brain.analyzers.volume.registration.make_template
 
