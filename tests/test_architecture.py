@@ -1,4 +1,4 @@
-"""Fr-PACS knows only the wire, Fr-BRAIN knows only the store, Fr-HUB alone knows both."""
+"""Fr-PACS knows only the wire, Fr-BRAIN knows only the store, and only Fr-HUB knows both."""
 
 import tomllib
 from collections.abc import Iterable
