@@ -92,7 +92,9 @@ def take_for_readme(page: Page, web: WebProcess, shown: Shown) -> None:
         page.screenshot(path=path, timeout=PICTURE_MS)
         with Image.open(path) as image:
             size = (round(image.width * README_SCALE), round(image.height * README_SCALE))
-            image.convert("RGB").resize(size, Image.Resampling.LANCZOS).quantize(256).save(path)
+            image.convert("RGB").resize(size, Image.Resampling.LANCZOS).quantize(
+                256, Image.Quantize.MAXCOVERAGE
+            ).save(path)
 
 
 def show(store: DBManager, folder: Path, out: Path) -> None:
