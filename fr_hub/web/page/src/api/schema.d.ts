@@ -2256,7 +2256,7 @@ export interface components {
             noise_mv: number | null;
             /**
              * Problems
-             * @description 'flat', 'noisy', 'clipped', 'mains_hum', 'lead_off', 'inverted', 'baseline_wander', 'gaps', 'constant_parts', 'swapped'
+             * @description 'flat', 'noisy', 'clipped', 'mains_hum', 'lead_off', 'inverted', 'baseline_wander', 'gaps', 'constant_parts', 'swapped', 'too_high'
              * @default []
              */
             problems: string[];

@@ -20,8 +20,8 @@ export function LeadTable({ findings }: { findings: EcgFindings }) {
         columns={[
           { title: "Lead", header: true, cell: ({ lead }) => lead },
           { title: "Quality", cell: ({ lead }) => <Grade lead={quality.get(lead)} /> },
-          { title: "Noise", right: true, cell: ({ lead }) => mv(quality.get(lead)?.noise_mv) },
-          { title: "QRS", right: true, cell: ({ lead }) => mv(quality.get(lead)?.qrs_mv) },
+          { title: "Noise, mV", right: true, cell: ({ lead }) => mv(quality.get(lead)?.noise_mv) },
+          { title: "QRS, mV", right: true, cell: ({ lead }) => mv(quality.get(lead)?.qrs_mv) },
           {
             title: "Zero crossings",
             right: true,
@@ -43,5 +43,5 @@ function Grade({ lead }: { lead: Lead | undefined }) {
 }
 
 function mv(value: number | null | undefined): string {
-  return typeof value === "number" ? `${value.toFixed(value < 0.1 ? 3 : 2)} mV` : "";
+  return typeof value === "number" ? value.toFixed(value < 0.1 ? 3 : 2) : "";
 }

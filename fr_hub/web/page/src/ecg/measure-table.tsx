@@ -31,7 +31,7 @@ export function MeasureTable({ measures }: { measures: EcgMeasures }) {
         columns={[
           { title: "Measurement", header: true, cell: ([name]) => name },
           { title: "Value", cell: ([, one, unit]) => valueText(one, unit) },
-          { title: "Confidence", cell: ([, one]) => one.confidence?.toFixed(2) ?? one.withheld },
+          { title: "Confidence", cell: ([, one]) => one.confidence?.toFixed(2) ?? "" },
         ]}
       />
     </section>
@@ -43,8 +43,8 @@ export function words(code: string | null | undefined): string {
   return (code ?? "").replaceAll("_", " ");
 }
 
-function valueText({ value }: Measured, unit: string): string {
-  if (value === null || value === undefined) return "withheld";
+function valueText({ value, withheld }: Measured, unit: string): string {
+  if (value === null || value === undefined) return `withheld: ${withheld ?? "unknown"}`;
   if (unit === "°") return `${value.toFixed(0)}°`;
   const text = Math.abs(value) >= 10 ? value.toFixed(0) : value.toPrecision(2);
   return `${text} ${unit}`.trim();
