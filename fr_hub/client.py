@@ -124,7 +124,9 @@ class ReportClient:
         except Exception as failed:  # noqa: BLE001 - their leases end
             self._suspects = set()
             if not isinstance(failed, StoreError):
-                self._log.error("reports stay leased until their time", reason=_reason(failed))
+                self._log.error(
+                    "could not release reports: their leases will expire", reason=_reason(failed)
+                )
 
     # --- the connection ------------------------------------------------------------------------
 

@@ -70,11 +70,11 @@ async def sweep(hub: HubContext) -> None:
     if swept := await _tried(hub, hub.store.sweep_uploads()):
         hub.log.info("deleted the voxels of interrupted uploads", uploads=swept)
     if reconciled := await _tried(hub, hub.store.reconcile_failed()):
-        hub.log.info("failed scans have a report and are 'Done' now", scans=len(reconciled))
+        hub.log.info("failed scans had a report: they are 'Done' now", scans=len(reconciled))
     if erased := await _tried(hub, hub.store.sweep_erased()):
         hub.log.info("completed interrupted erasures", scans=erased)
     if orphans := await _tried(hub, hub.store.mark_orphan_chunks()):
-        hub.log.info("found voxels that nobody refers to", uploads=orphans)
+        hub.log.info("found voxels that nothing refers to", uploads=orphans)
     if labels := await _tried(hub, hub.store.sweep_orphan_labels()):
         hub.log.info("deleted label maps that no report names", analyses=labels)
 

@@ -88,7 +88,7 @@ class ArrivingMaps:
             raise self.failure or ValueError("closed")
         found = os.pread(self._descriptor, end - start, one.offset + start)
         if len(found) != end - start:
-            raise VoxelsDamaged("a label map is cut")
+            raise VoxelsDamaged("a label map is cut off")
         return found
 
     def close(self) -> None:

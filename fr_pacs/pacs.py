@@ -67,7 +67,7 @@ def make_source(
         keys = identity_keys(settings)
         log = log or get_log()
         if keys.made:
-            log.info("made keys: keep these files", files=", ".join(map(str, keys.made)))
+            log.info("created keys: keep these files", files=", ".join(map(str, keys.made)))
         if settings.watch:
             return _watched_folder(settings, keys, names or FileNames(), log)
         return FileSource(

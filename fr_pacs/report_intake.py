@@ -76,26 +76,26 @@ class ReportIntake:
 
     def _begin(self, message: Labels) -> None:
         if self._folder is None:
-            raise _unexpected("label maps came, which this unit did not ask for (LABEL_MAPS)")
+            raise _unexpected("label maps arrived, but this unit did not ask for them (LABEL_MAPS)")
         if self._maps is not None:
-            raise _unexpected("label maps came before the report of those before them")
+            raise _unexpected("more label maps arrived before the report of the previous ones")
         self._maps = ArrivingMaps(message.header, self._folder)
 
     def _add(self, chunk: Chunk) -> None:
         if self._maps is None:
-            raise _unexpected("a chunk came, and no label maps were announced")
+            raise _unexpected("a chunk arrived, but no label maps were announced")
         self._maps.add(chunk)
 
     def _with_maps(self, event: Event, maps: ArrivingMaps) -> Arrived:
         header = maps.header
         if not maps.complete:
             raise ProtocolError(
-                Refusal.CHUNKS, "a message came before the last chunk of label maps"
+                Refusal.CHUNKS, "a message arrived before the last chunk of the label maps"
             )
         if isinstance(event, Report):
             report = event.report
             if (report.scan_id, report.revision) != (header.scan_id, header.revision):
-                raise _unexpected("label maps came before another report than theirs")
+                raise _unexpected("the report after the label maps is not theirs")
             if report.shape != header.shape:
                 reason = "the label maps do not have the shape that their report gives the scan"
                 raise ProtocolError(Refusal.HEADER, reason)
@@ -103,7 +103,7 @@ class ReportIntake:
         if isinstance(event, InvalidMessage) and event.id == header.scan_id:
             self.close()
             return Arrived([event])
-        raise _unexpected("after label maps comes their report")
+        raise _unexpected("label maps must be followed by their report")
 
     def close(self) -> None:
         """Drop the label maps that came last, once their report is answered. Idempotent."""

@@ -208,7 +208,7 @@ class Archive:
             for problem in chain.check(content):
                 raise self._damaged(f"{problem.at}: {problem.what}")
         else:
-            raise self._damaged("it has no checkpoint: it was not written whole")
+            raise self._damaged("it has no checkpoint: it was not written completely")
         if chain is not None:
             yield chain.head
 

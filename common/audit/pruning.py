@@ -78,8 +78,8 @@ class Pruning:
             changed += self._store.audit_archive.missing(page)
         if changed:
             raise ArchiveDamaged(
-                f"{self._archive}: the audit trail differs from it at {changed[0]}: nothing was "
-                "removed"
+                f"{self._archive}: the audit trail differs from this archive at {changed[0]}: "
+                "nothing was removed"
             )
 
     def _record(self) -> None:

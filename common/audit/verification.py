@@ -112,7 +112,7 @@ NO_RECEIVE = "stored or acknowledged without a receive event"
 UNCONFIRMED = "stored, never acknowledged: its sender sends it again"
 OLDER = "older than the trail"
 ARCHIVED = "its events are in an archive, and were not checked: name it in ARCHIVE"
-NO_TRAIL = "scans, and no audit trail: it was removed, or never written"
+NO_TRAIL = "scans, but no audit trail: it was removed, or never written"
 SCHEMA = "collection or index that is missing or unexpected"
 DAMAGED = "damaged scan or report (make verify says what to do)"
 

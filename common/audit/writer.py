@@ -207,7 +207,7 @@ class AuditWriter:
                 self._write_anchor()
             self._close_chain()
         except PERMANENT as error:  # given up: ``close`` no longer waits
-            self._log.error("the audit trail was closed before all was written", reason=str(error))
+            self._log.error("the audit trail was closed before it was complete", reason=str(error))
         finally:
             with self._changed:
                 self._given_up.set()
@@ -325,7 +325,7 @@ class AuditWriter:
 def _reject(durable: "Future[None]", error: StoreError | None = None) -> None:
     if durable.set_running_or_notify_cancel():
         durable.set_exception(
-            error or StoreUnavailable("the audit trail was closed before all was written")
+            error or StoreUnavailable("the audit trail was closed before it was complete")
         )
 
 

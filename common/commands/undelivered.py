@@ -42,7 +42,7 @@ def show(reports: Iterator[UndeliverableReport], console: Console) -> int:
     """Print the reports for people; returns their number."""
     return print_items(
         (
-            (one.key, [f"given up at {time_of(one.at)} after {one.tries} tries", one.cause])
+            (one.key, [f"gave up at {time_of(one.at)} after {one.tries} tries", one.cause])
             for one in reports
         ),
         console,

@@ -184,7 +184,7 @@ class Chain:
             yield Problem(at, "it does not follow the entry before it")
         kinds = [one["kind"] for one in entry["events"]]
         if not all(isinstance(kind, str) for kind in kinds):
-            raise TypeError("a kind is no text")
+            raise TypeError("a kind is not text")
         if seq == 0 and kinds[:1] != [Kind.OPENED]:
             yield Problem(at, "the chain does not begin with an opening event")
         if self.closed:
@@ -197,7 +197,7 @@ class Chain:
         heads_in(entry)
         # Its writer may have made it so: whoever reads an intact entry relies on these types.
         if self.at is None or not all(map(_is_sound, entry["events"])):
-            raise TypeError("a field of an event has another type")
+            raise TypeError("a field of an event has the wrong type")
         self.intact = intact
 
 

@@ -134,5 +134,5 @@ def public_hex(key: Ed25519PrivateKey) -> str:
 def _checked(document: Mapping[str, Any]) -> dict[str, Any]:
     for names, kind in ((_COUNTS, int), (_TEXTS, str)):
         if not all(isinstance(document[name], kind) for name in names):
-            raise TypeError("a field of the checkpoint has another type")
+            raise TypeError("a field of the checkpoint has the wrong type")
     return {name: document[name] for name in (*_COUNTS, *_TEXTS)}

@@ -31,7 +31,7 @@ class EcgFindings(AlwaysValid):
     quality: AnyQuality = Field(description="whether the recording could be analysed")
     crossings: tuple[LeadCrossings, ...] = Field(
         description="zero crossings of each lead, in the order of the signal's 'leads'; empty if "
-        "the scan is no signal",
+        "the scan is not a signal",
     )
     measures: EcgMeasures | None = Field(
         default=None,

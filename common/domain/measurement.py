@@ -144,7 +144,7 @@ class Code(Frozen):
         if (self.system is None) != (self.code is None):
             raise ValueError("give both system and code, or display alone")
         if self.system == LOINC and not is_loinc(self.code or ""):
-            raise ValueError("is no code of LOINC: its check digit is wrong")
+            raise ValueError("is not a LOINC code: its check digit is wrong")
         return self
 
 

@@ -184,7 +184,7 @@ class BrainScan(Frozen):
         default=(),
         description="what was wrong with the input (codes of common.domain.input_problems)",
     )
-    signal: Signal | None = Field(default=None, description="null if the scan is no signal")
+    signal: Signal | None = Field(default=None, description="null if the scan is not a signal")
     shape: Annotated[
         tuple[Annotated[int, Field(ge=1, le=SAMPLES_MAX)], ...], Field(min_length=2, max_length=3)
     ] = Field(description="voxels along each of the two or three axes; of a signal: samples, leads")

@@ -72,7 +72,7 @@ class Totals(Frozen):
     failures: tuple[Failure, ...] = Field(default=(), description="the first 200 failures")
     skipped: dict[str, int] = Field(
         default={},
-        description="files that are no scans, and volumes that VOLUMES excludes, by kind; they do "
+        description="files that are not scans, and volumes that VOLUMES excludes, by kind; they do "
         "not count as failed",
     )
     seconds: float = Field(description="seconds from the first scan sent to the last report")

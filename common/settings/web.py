@@ -148,10 +148,10 @@ class WebSettings(TenantSettings, IntakeSettings):
                 network = ipaddress.ip_network(one)
             except ValueError:
                 raise ValueError(
-                    f"{one!r} is no address and no network: write 192.0.2.1 or 192.0.2.0/24"
+                    f"{one!r} is neither an address nor a network: write 192.0.2.1 or 192.0.2.0/24"
                 ) from None
             if network.prefixlen == 0:
-                raise ValueError(f"{one!r} is everybody: name the proxies")
+                raise ValueError(f"{one!r} covers every address: name only the proxies")
         return value
 
     @field_validator("web_hosts")
@@ -161,7 +161,7 @@ class WebSettings(TenantSettings, IntakeSettings):
         for one in names:
             if not _HOST_NAME.fullmatch(one):
                 raise ValueError(
-                    f"{one!r} is no name of a host: write it without scheme and port, such as "
+                    f"{one!r} is not a host name: write it without scheme and port, such as "
                     "fr.example.org"
                 )
         return names
@@ -172,8 +172,8 @@ class WebSettings(TenantSettings, IntakeSettings):
         for one in value:
             if not _ORIGIN.fullmatch(one):
                 raise ValueError(
-                    f"{one!r} is no origin: write scheme and host, and the port if there is one, "
-                    "such as https://viewer.example"
+                    f"{one!r} is not an origin: write scheme and host, and the port if there is "
+                    "one, such as https://viewer.example"
                 )
         return value
 

@@ -17,7 +17,7 @@ from common.store.schema import SCHEMA_VERSION
 OnDamage = Callable[[str, str], object]
 """Called with the name of a damaged document, and what is wrong with it."""
 
-FOREIGN = "its id is of another type, so no unit ever reads it"
+FOREIGN = "its id has the wrong type, so no unit ever reads it"
 UNREADABLE_ID = "its id cannot be decoded, so no unit ever reads it"
 
 _WAITING: Mapping[str, type] = {
@@ -90,7 +90,7 @@ def _problems(document: Document, types: Mapping[str, type]) -> Iterator[str]:
         yield "it has bytes that cannot be decoded"
     version: Any = document.get("schema")
     if not _is(version, int):
-        yield "'schema' is missing or of another type, so no unit takes it"
+        yield "'schema' is missing or has the wrong type, so no unit takes it"
     elif version > SCHEMA_VERSION:
         yield f"'schema' is {version}, so only a newer release takes it"
     for name, kind in {**types, **_OPTIONAL}.items():
@@ -98,7 +98,7 @@ def _problems(document: Document, types: Mapping[str, type]) -> Iterator[str]:
             if name in types:
                 yield f"{name!r} is missing"
         elif not _is(document[name], kind):
-            yield f"{name!r} is of another type"
+            yield f"{name!r} has the wrong type"
 
 
 def _is(value: object, kind: type) -> bool:

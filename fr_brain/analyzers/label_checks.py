@@ -43,7 +43,7 @@ def checked_map(one: Any, scan: BrainScan) -> CheckedMap:
         raise AnalysisError(f"the analyzer returned no label map but {type(one).__name__}")
     voxels: Any = one.voxels
     if not isinstance(voxels, np.ndarray) or voxels.dtype != np.uint8:
-        raise AnalysisError("the labels of a map are no array of uint8")
+        raise AnalysisError("the labels of a map are not an array of uint8")
     if voxels.shape != scan.shape:
         raise AnalysisError(f"a label map has the shape {voxels.shape}; the scan has {scan.shape}")
     flat = voxels.reshape(-1, order="F")
@@ -54,7 +54,7 @@ def checked_map(one: Any, scan: BrainScan) -> CheckedMap:
 def _checked_layers(one: PlanesMap, scan: BrainScan) -> npt.NDArray[np.uint8]:
     layout: Any = one.layout
     if not isinstance(layout, BitPlanes):
-        raise AnalysisError("the layout of a label map is no BitPlanes")
+        raise AnalysisError("the layout of a label map is not BitPlanes")
     if not layout.fits(scan.shape):
         raise AnalysisError(f"the bit planes of a label map do not fit the scan of {scan.shape}")
     planes: Any = one.planes
@@ -62,7 +62,7 @@ def _checked_layers(one: PlanesMap, scan: BrainScan) -> npt.NDArray[np.uint8]:
         raise AnalysisError(f"a label map does not have the {layout.bits} bit planes of its layout")
     for plane in planes:
         if not isinstance(plane, np.ndarray) or plane.dtype != np.uint8:
-            raise AnalysisError("a bit plane of a map is no array of uint8")
+            raise AnalysisError("a bit plane of a map is not an array of uint8")
         if plane.shape != layout.plane_shape:
             raise AnalysisError(
                 f"a bit plane has the shape {plane.shape}; its layout {layout.plane_shape}"

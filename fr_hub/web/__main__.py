@@ -71,7 +71,7 @@ def _tell_address(settings: WebSettings, first: str | None) -> None:
     log.info("serving the API and its page", port=settings.web_port)
     if settings.log_format == "json" and first is None:
         return
-    once = "it works once, within a day" if first else "sign in there"
+    once = "it works once, for one day" if first else "sign in there"
     console.print(f"Open this address ({once}):", soft_wrap=True)
     console.print(f"    {address}", soft_wrap=True)
 

@@ -32,7 +32,7 @@ class HasTrail(Protocol):
 
 
 class EmergencyAlarm:
-    """Tells when an emergency account is used. On one loop.
+    """Tells when an emergency account is in use. On one loop.
 
     Args:
         clock: seconds.
@@ -57,7 +57,7 @@ class EmergencyAlarm:
         while len(self._told) > _KEPT:
             self._told.popitem(last=False)
         self.count += 1
-        context.log.error("an emergency account is used", user=principal.user, address=address)
+        context.log.error("an emergency account is in use", user=principal.user, address=address)
         context.audit.note(
             Kind.EMERGENCY,
             peer=address,

@@ -112,7 +112,7 @@ class RouteTable:
 
 def _known(prefix: str, route: object) -> Iterable[KnownRoute]:
     if not isinstance(route, APIWebSocketRoute | APIRoute):
-        raise TypeError(f"{route!r} is no route of the API: name its path in 'documents'")
+        raise TypeError(f"{route!r} is not a route of the API: name its path in 'documents'")
     is_live = isinstance(route, APIWebSocketRoute)
     methods = (_LIVE,) if isinstance(route, APIWebSocketRoute) else sorted(route.methods or ())
     path = prefix + route.path

@@ -64,7 +64,7 @@ def test_a_sweep_deletes_the_orphans_that_the_one_before_has_found(
         for _ in range(2):
             asyncio.run(sweep(hub))
     assert chunks_of(store, orphan) == 0
-    assert capfd.readouterr().out.count("found voxels that nobody refers to") == 1
+    assert capfd.readouterr().out.count("found voxels that nothing refers to") == 1
 
 
 def test_a_sweep_deletes_label_maps_that_no_report_names(store: DBManager) -> None:

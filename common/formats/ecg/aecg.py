@@ -66,7 +66,7 @@ def _parsed(path: EcgPath) -> ET.Element:
     with path.open("rb") as file:
         data = file.read(XML_BYTES_MAX + 1)
     if len(data) > XML_BYTES_MAX:
-        raise SourceError("more text than Fr reads: convert it to DICOM or EDF")
+        raise SourceError("more text than Fr accepts: convert it to DICOM or EDF")
     if b"\0" in data:  # UTF-16 would hide declarations
         raise SourceError("XML in UTF-16: export it in UTF-8")
     if _DECLARATION.search(data):
@@ -76,7 +76,7 @@ def _parsed(path: EcgPath) -> ET.Element:
     except ET.ParseError:
         raise SourceError("not valid XML, or cut off: export it again") from None
     if root.tag != f"{_V3}AnnotatedECG":
-        raise SourceError("no annotated ECG of HL7: send one, or convert it to DICOM or EDF")
+        raise SourceError("not an HL7 annotated ECG: send one, or convert it to DICOM or EDF")
     return root
 
 
@@ -96,9 +96,9 @@ def _sequences(parent: ET.Element) -> Iterator[tuple[str, npt.NDArray[Any]]]:
         try:
             numbers = np.array(digits, dtype=np.float64)
         except ValueError:
-            raise SourceError("the digits of a lead are no numbers: export it again") from None
+            raise SourceError("the digits of a lead are not numbers: export it again") from None
         if not np.isfinite(numbers).all():
-            raise SourceError("the digits of a lead are no numbers: export it again")
+            raise SourceError("the digits of a lead are not numbers: export it again")
         yield code.get("code", ""), numbers * (scale * volts) + offset
 
 
@@ -120,7 +120,7 @@ def _quantity(value: ET.Element, name: str) -> tuple[float, str]:
     except ValueError:
         number = float("nan")
     if not np.isfinite(number):
-        raise SourceError(f"the {name} of a lead is no number: export it again")
+        raise SourceError(f"the {name} of a lead is not a number: export it again")
     return number, found.get("unit", "")
 
 

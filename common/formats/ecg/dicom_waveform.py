@@ -141,7 +141,7 @@ def _float(values: Any, name: str, default: float) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError):
-        raise SourceError(f"{name} is no number: export it again") from None
+        raise SourceError(f"{name} is not a number: export it again") from None
     if not np.isfinite(number):
-        raise SourceError(f"{name} is no number: export it again")
+        raise SourceError(f"{name} is not a number: export it again")
     return number

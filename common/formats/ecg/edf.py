@@ -126,7 +126,7 @@ def _read_header(file: BinaryIO, size: int) -> _Header:
         offset += width * channel.samples
         channels.append(channel)
     if not 0 < offset <= _RECORD_BYTES_MAX:
-        raise SourceError("its data records are empty, or larger than any: export the file again")
+        raise SourceError("its data records are empty, or impossibly large: export the file again")
     data_bytes = _FIXED_BYTES * (count + 1)
     header = _Header(
         data_bytes=data_bytes,

@@ -81,7 +81,7 @@ def open_scp(path: EcgPath) -> Opened:
 def _sections(data: bytes) -> dict[int, bytes]:
     """The sections by their numbers, without their headers."""
     if len(data) > SCP_BYTES_MAX:
-        raise SourceError("larger than any record of SCP-ECG: convert it to DICOM or EDF")
+        raise SourceError("larger than any valid record of SCP-ECG: convert it to DICOM or EDF")
     if len(data) < 6 + _HEADER:
         raise SourceError(_CUT)
     checksum, length = struct.unpack_from("<HI", data)

@@ -59,7 +59,7 @@ def of_document(content: Any) -> Opened:
     """
     leads = content.get("leads") if isinstance(content, dict) else None
     if not isinstance(leads, list) or not leads:
-        raise SourceError("no ECG: 'leads' must be a list of leads with 'name' and 'signal'")
+        raise SourceError("not an ECG: 'leads' must be a list of leads with 'name' and 'signal'")
     if len(leads) > LEADS_MAX:
         raise SourceError(f"{len(leads)} leads; Fr reads up to {LEADS_MAX}")
     names, columns = [], []
@@ -99,7 +99,7 @@ def open_csv(path: EcgPath) -> Opened:
     rows = csv.reader(io.StringIO("\n".join(lines)), delimiter=separator)
     header = [cell.strip() for cell in next(rows, [])]
     if not header or all(_is_number(cell) for cell in header):
-        raise SourceError("no ECG: the first line of a CSV must have the names of the leads")
+        raise SourceError("not an ECG: the first line of a CSV must have the names of the leads")
     if len(header) > LEADS_MAX + 1:
         raise SourceError(f"{len(header)} columns; Fr reads up to {LEADS_MAX} leads")
     values: list[list[float]] = [[] for _ in header]
@@ -131,7 +131,7 @@ def _opened(
     if len({len(column) for column in columns}) > 1:
         raise SourceError("its leads have different numbers of samples: export it again")
     if (scale := millivolts(units)) is None:
-        raise SourceError("its units are no voltage: give mV, uV or V")
+        raise SourceError("its units are not a voltage: give mV, uV or V")
     at, zone = _start(start)
     recording = Recording(
         leads=lead_names(list(names)),
@@ -152,7 +152,7 @@ def _text(path: EcgPath) -> str:
     with path.open("rb") as file:
         data = file.read(TEXT_BYTES_MAX + 1)
     if len(data) > TEXT_BYTES_MAX:
-        raise SourceError("more text than Fr reads: convert it to WFDB or EDF")
+        raise SourceError("more text than Fr accepts: convert it to WFDB or EDF")
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -190,7 +190,7 @@ def _cell(text: str, number: int, *, decimal_comma: bool) -> float:
         return math.nan
     text = text.replace(",", ".") if decimal_comma else text
     if not _is_number(text):
-        raise SourceError(f"line {number} has a cell that is no number")
+        raise SourceError(f"line {number} has a cell that is not a number")
     return float(text)
 
 
@@ -198,7 +198,7 @@ def _rate_of(times_s: Any) -> float:
     """The sampling rate of evenly spaced times."""
     steps = np.diff(times_s)
     if not len(steps) or not np.isfinite(steps).all() or steps.min() <= 0:
-        raise SourceError("the times of its samples do not grow: export it again")
+        raise SourceError("the times of its samples do not increase: export it again")
     mean = float(times_s[-1] - times_s[0]) / len(steps)
     # Times are written with few digits: a step may be off by a unit of the last one.
     digits = max(_STEP_TOLERANCE * mean, 1.1e-3 if mean > 1e-3 else 0.0)

@@ -140,7 +140,7 @@ def _header(path: EcgPath) -> RecordLine:
             else f"cannot be read: {error.strerror}"
         ) from None
     if len(text) > HEADER_BYTES_MAX:
-        raise SourceError("its header is larger than any: copy the file again")
+        raise SourceError("its header is impossibly large: copy the file again")
     return parse_header(text.decode("utf-8", "replace"))
 
 

@@ -45,7 +45,7 @@ def password_of(settings: UsersSettings) -> str:
         )
     else:
         password = getpass.getpass("Password: ")
-        if getpass.getpass("The same again: ") != password:
+        if getpass.getpass("Repeat the password: ") != password:
             raise SettingsError("the two passwords differ: run the command again")
     if not SHORTEST <= len(password) <= LONGEST:
         raise SettingsError(

@@ -232,7 +232,7 @@ def test_nothing_is_removed_where_the_trail_differs(
 def test_an_archive_of_another_trail_is_refused(store: DBManager, archive: Archive) -> None:
     inside(store, Collection.AUDIT).delete_many({})
     archivable(store)
-    with pytest.raises(ArchiveDamaged, match="differs from it at"):
+    with pytest.raises(ArchiveDamaged, match="differs from this archive at"):
         pruned(store, archive)
     found = verdict(store, archive)
     assert "no checkpoint of the trail names this archive" in str(found.problems)

@@ -142,14 +142,14 @@ def entries_of(store: DBManager, writer: str) -> list[Any]:
         (Collection.SCANS, setting(schema=SCHEMA_VERSION + 1), f"'schema' is {SCHEMA_VERSION + 1}"),
         (Collection.SCANS, undecodable("scan.subject"), "cannot be decoded"),
         (Collection.SCANS, setting(scan=3), "its header is damaged"),
-        (Collection.SCANS, with_id(5), "5: its id is of another type"),
+        (Collection.SCANS, with_id(5), "5: its id has the wrong type"),
         (Collection.SCANS, with_id("undecodable"), "its id cannot be decoded"),
         (Collection.SCANS, undecodable("renamed"), None),
         (Collection.SCANS, setting(received_at="x", recorded_in=5), "'received_at'"),
         (Collection.SCANS, setting(recorded_in={}), None),
         (Collection.REPORTS, removing("status"), "'status' is missing"),
         (Collection.REPORTS, undecodable("status"), "cannot be decoded"),
-        (Collection.REPORTS, with_id({"x": 1}), "{'x': 1}: its id is of another type"),
+        (Collection.REPORTS, with_id({"x": 1}), "{'x': 1}: its id has the wrong type"),
     ],
 )
 def test_a_damaged_scan_or_report_is_a_gap_and_the_others_are_compared(

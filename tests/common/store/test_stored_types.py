@@ -38,18 +38,18 @@ def test_sound_documents_have_no_problem_in_any_state(store: DBManager) -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"schema": ...}, "'schema' is missing or of another type, so no unit takes it"),
-        ({"schema": "2"}, "'schema' is missing or of another type, so no unit takes it"),
+        ({"schema": ...}, "'schema' is missing or has the wrong type, so no unit takes it"),
+        ({"schema": "2"}, "'schema' is missing or has the wrong type, so no unit takes it"),
         (
             {"schema": SCHEMA_VERSION + 1},
             f"'schema' is {SCHEMA_VERSION + 1}, so only a newer release takes it",
         ),
         ({"turn_at": ...}, "'turn_at' is missing"),
-        ({"attempts": True}, "'attempts' is of another type"),
-        ({"fence": "x"}, "'fence' is of another type"),
-        ({"revision": "x"}, "'revision' is of another type"),
-        ({"blob": "x"}, "'blob' is of another type"),
-        ({"packing": "x"}, "'packing' is of another type"),
+        ({"attempts": True}, "'attempts' has the wrong type"),
+        ({"fence": "x"}, "'fence' has the wrong type"),
+        ({"revision": "x"}, "'revision' has the wrong type"),
+        ({"blob": "x"}, "'blob' has the wrong type"),
+        ({"packing": "x"}, "'packing' has the wrong type"),
         ({"scan": "round"}, "its header is damaged, or of a newer release"),
         ({"scan": ...}, "its header is damaged, or of a newer release"),
         ({"_id": "another@pacs-1"}, "its header is that of another scan"),
@@ -66,9 +66,9 @@ def test_the_problem_of_a_damaged_scan_is_named(
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"status": 1}, "'status' is of another type"),
+        ({"status": 1}, "'status' has the wrong type"),
         ({"status": ...}, "'status' is missing"),
-        ({"tries": "many"}, "'tries' is of another type"),
+        ({"tries": "many"}, "'tries' has the wrong type"),
         (
             {"schema": SCHEMA_VERSION + 1},
             f"'schema' is {SCHEMA_VERSION + 1}, so only a newer release takes it",

@@ -49,8 +49,8 @@ def test_voxels_are_counted_by_label_whether_there_are_few_or_many(
     ("one", "reason"),
     [
         ("labels", "no label map but str"),
-        (LabelMap("cells", {}, labels().tolist()), "no array of uint8"),
-        (LabelMap("cells", {}, labels().astype(np.int16)), "no array of uint8"),
+        (LabelMap("cells", {}, labels().tolist()), "not an array of uint8"),
+        (LabelMap("cells", {}, labels().astype(np.int16)), "not an array of uint8"),
         (LabelMap("cells", {}, labels()[1:]), r"has the shape \(69, 80, 90\); the scan has"),
         (LabelMap("../cells", {}, labels()), "describes a label map wrongly"),
         (LabelMap("Cells", {}, labels()), "describes a label map wrongly"),
@@ -92,11 +92,11 @@ def test_bit_planes_are_counted_without_what_is_past_the_end_of_a_row(
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"layout": None}, "the layout of a label map is no BitPlanes"),
+        ({"layout": None}, "the layout of a label map is not BitPlanes"),
         ({"layout": LAYOUT.model_copy(update={"start": (2, 2, 3)})}, "do not fit the scan of"),
         ({"planes": [PLANE]}, "does not have the 2 bit planes"),
         ({"planes": None}, "does not have the 2 bit planes"),
-        ({"planes": [PLANE, PLANE.astype(np.int8)]}, "is no array of uint8"),
+        ({"planes": [PLANE, PLANE.astype(np.int8)]}, "is not an array of uint8"),
         ({"planes": [PLANE, PLANE[1:]]}, r"has the shape \(88, 78, 8\); its layout \(89,"),
         ({"name": "Cells"}, "describes a label map wrongly"),
         ({"values": {256: "much"}}, "describes a label map wrongly"),

@@ -42,7 +42,7 @@ def test_who_uses_it_sees_patients_and_raises_the_alarm(
     assert stranger.get(f"{API}/audit").status_code == 403
     assert stranger.get(f"{API}/patients", headers=basic("ada", PASSWORD)).status_code == 200
     assert alarms(store, context) == ["glass"]
-    assert "an emergency account is used" in capfd.readouterr().out
+    assert "an emergency account is in use" in capfd.readouterr().out
     metrics = generate_latest(app.state.metrics.registry).decode()
     assert "fr_emergency_uses_total 1.0" in metrics
 

@@ -60,7 +60,7 @@ def test_the_machine_its_certificate_and_the_settings_give_the_names(
     )
     names = names_of(settings)
     assert {"localhost", "pacs-7", "pacs-7.clinic.org", "fr.example.org", "*.ward.org"} <= names
-    with pytest.raises(ValueError, match="is no name of a host"):
+    with pytest.raises(ValueError, match="is not a host name"):
         WebSettings(web_hosts="https://fr.example.org", _env_file=None)  # type: ignore[arg-type,call-arg]
 
 

@@ -84,7 +84,7 @@ def test_xml_that_is_no_ecg_is_refused(tmp_path: Path) -> None:
     whole = path.read_text()
     for text, reason in (
         (whole[:-40], "cut off"),
-        ("<AnnotatedECG/>", "no annotated ECG"),
+        ("<AnnotatedECG/>", "not an HL7 annotated ECG"),
         (whole.replace("?>", '?><!DOCTYPE a [<!ENTITY b "c">]>', 1), "declarations of entities"),
     ):
         path.write_text(text)

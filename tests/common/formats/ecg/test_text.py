@@ -54,9 +54,9 @@ def test_json_with_rate_units_start_and_missing_samples() -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ([], "no ECG"),
-        ({}, "no ECG"),
-        ({"leads": []}, "no ECG"),
+        ([], "not an ECG"),
+        ({}, "not an ECG"),
+        ({"leads": []}, "not an ECG"),
         ({"leads": [1]}, "lead 1 must have"),
         ({"leads": [{"name": "I"}]}, "lead 1 must have"),
         ({"leads": [{"name": 1, "signal": [1]}]}, "lead 1 must have"),
@@ -69,7 +69,7 @@ def test_json_with_rate_units_start_and_missing_samples() -> None:
         ({"leads": [{"name": "I", "signal": [1]}, {"name": "II", "signal": []}]}, "different numb"),
         (two(sampling_rate_hz="500"), "must be a number"),
         (two(sampling_rate_hz=True), "must be a number"),
-        (two(units="mmHg"), "no voltage"),
+        (two(units="mmHg"), "not a voltage"),
         (two(units=1), "must be text"),
         (two(start="yesterday"), "ISO 8601"),
         ({"leads": [{"name": "I", "signal": [1]}] * 300}, "300 leads"),
@@ -106,13 +106,13 @@ def test_csv_with_settings_and_decimal_commas(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "no ECG"),
+        ("", "not an ECG"),
         ("1,2\n3,4\n", "names of the leads"),
         ("I,II\n1\n", "1 cells"),
         ("I,II\n1,two\n", "no number"),
         ("I\n1e999\n", "no number"),
         ("time,I\n0,1\n1,2\n5,3\n", "not evenly spaced"),
-        ("time,I\n0,1\n0,2\n", "do not grow"),
+        ("time,I\n0,1\n0,2\n", "do not increase"),
         ("# sampling_rate_hz=fast\nI\n1\n", "must be a number"),
     ],
     ids=repr,

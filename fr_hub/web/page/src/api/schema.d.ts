@@ -2190,7 +2190,7 @@ export interface components {
         EcgFindings: {
             /**
              * Crossings
-             * @description zero crossings of each lead, in the order of the signal's 'leads'; empty if the scan is no signal
+             * @description zero crossings of each lead, in the order of the signal's 'leads'; empty if the scan is not a signal
              */
             crossings: components["schemas"]["LeadCrossings"][];
             /**
