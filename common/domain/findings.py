@@ -19,7 +19,7 @@ class Verdict(StrEnum):
 
     PASS = "pass"  # noqa: S105 - a verdict, not a password
     WARN = "warn"  # measures are given; ``reasons`` says what limits them
-    FAIL = "fail"  # the scan cannot be analysed; no measures are given
+    FAIL = "fail"  # the scan cannot be analysed; no measurements are given
 
 
 class Region(StrEnum):
@@ -61,7 +61,7 @@ class AnyQuality(AlwaysValid):
     """Whether a scan of any kind could be analysed."""
 
     verdict: Verdict = Field(
-        description="pass, warn (see the reasons) or fail (no measures are given)"
+        description="pass, warn (see the reasons) or fail (no measurements are given)"
     )
     reasons: tuple[Text, ...] = Field(
         default=(), description="why the verdict is not 'pass', one sentence each"

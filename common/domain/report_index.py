@@ -31,7 +31,7 @@ ABOUT_REPORT: Mapping[str, str] = MappingProxyType(
         "subject": "pseudonym of the person, if the file names one",
         "session": "label of the session, if the file's path has one (BIDS)",
         "role": "what the volume is for, such as diffusion, b1000, if the file says",
-        "verdict": "pass, warn, or fail (no measures are given)",
+        "verdict": "pass, warn, or fail (no measurements are given)",
         "lesions": "number of lesions; empty if the analyzer did not look for them",
         "lesions_ml": "their volume, ml",
         "intracranial_ml": "volume inside the skull, ml",

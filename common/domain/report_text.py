@@ -29,7 +29,7 @@ _TITLES = {"brain": "Brain report", "ecg": "ECG report"}
 _VERDICTS = {
     Verdict.PASS: "good enough to analyse",
     Verdict.WARN: "analysed, with reservations",
-    Verdict.FAIL: "cannot be analysed; no measures are given",
+    Verdict.FAIL: "cannot be analysed; no measurements are given",
 }
 _SIZES = (
     ("below_0_03_ml", "< 0.03 ml"),

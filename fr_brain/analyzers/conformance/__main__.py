@@ -16,7 +16,7 @@ def main() -> int:
         The exit code: 0 if all conform, 1 if one does not, 2 if one is not installed.
     """
     parser = argparse.ArgumentParser(
-        prog="fr conformance", description="Check that analyzers keep the rules for analyzers."
+        prog="fr conformance", description="Check that analyzers follow the rules for analyzers."
     )
     parser.add_argument(
         "names",

@@ -35,4 +35,4 @@ class IoGuard:
             frame = frame.f_back  # type: ignore[assignment]
         what = f"{event} {arguments[0]!r}" if arguments else event
         self.seen.append(what[:200])
-        raise ForbiddenAccess(f"an analyzer must not do input or output: {what[:200]}")
+        raise ForbiddenAccess(f"an analyzer must not perform input or output: {what[:200]}")

@@ -118,7 +118,7 @@ def test_what_an_image_cannot_show_is_not_reported_as_absent() -> None:
 def test_a_failed_image_has_its_reasons_and_no_measures() -> None:
     quality = Quality(verdict=Verdict.FAIL, reasons=("It is empty.", "It is\n2-D\x07."))
     text = report_text(a_report(findings=Findings(quality=quality, lesions=None)))
-    assert "fail (cannot be analysed; no measures are given)" in text
+    assert "fail (cannot be analysed; no measurements are given)" in text
     assert "- It is empty.\n" in text
     assert "- It is 2-D .\n" in text
     assert "Lesions" not in text

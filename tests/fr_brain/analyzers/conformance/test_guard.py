@@ -50,7 +50,7 @@ def test_an_access_is_stopped_and_recorded(
     event: str, call: Callable[[], object], guard: IoGuard
 ) -> None:
     text = forbidden(guard, call)
-    assert text.startswith("an analyzer must not do input or output: ")
+    assert text.startswith("an analyzer must not perform input or output: ")
     (seen,) = guard.seen
     assert seen.startswith(event)
     assert text.endswith(seen)

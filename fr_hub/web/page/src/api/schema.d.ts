@@ -1722,7 +1722,7 @@ export interface components {
              * @default []
              */
             reasons: string[];
-            /** @description pass, warn (see the reasons) or fail (no measures are given) */
+            /** @description pass, warn (see the reasons) or fail (no measurements are given) */
             verdict: components["schemas"]["Verdict"];
         };
         /**
@@ -3499,7 +3499,7 @@ export interface components {
              * @default []
              */
             reasons: string[];
-            /** @description pass, warn (see the reasons) or fail (no measures are given) */
+            /** @description pass, warn (see the reasons) or fail (no measurements are given) */
             verdict: components["schemas"]["Verdict"];
         };
         /**
