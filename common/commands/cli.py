@@ -84,7 +84,7 @@ COMMANDS: Mapping[str, Command] = {
         ("redeliver",),
     ),
     "reanalyze": Command(
-        "reanalyse scans whose report is by another analyzer or version: ANALYZER=name, ID=...",
+        "reanalyse scans whose report another analyzer or version made: ANALYZER=name, ID=...",
         "fr_brain.commands.reanalyze",
     ),
     "report": Command(

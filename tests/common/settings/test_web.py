@@ -34,12 +34,12 @@ def test_proxies_and_origins_are_lists() -> None:
         (("--web-tenants", "x" * 60 + "=mr-1"), "59 characters"),
         (("--web-host", "0.0.0.0"), "WEB_TLS_CERT"),  # noqa: S104 - refused
         (("--web-tls-cert", "c.pem"), "WEB_TLS_KEY"),
-        (("--web-proxies", "proxy.example"), "no address"),
-        (("--web-proxies", "10.0.0.1/8"), "no address"),
-        (("--web-proxies", "0.0.0.0/0"), "everybody"),
-        (("--web-origins", "*"), "no origin"),
-        (("--web-origins", "https://a.example/"), "no origin"),
-        (("--web-origins", "null"), "no origin"),
+        (("--web-proxies", "proxy.example"), "neither an address nor a network"),
+        (("--web-proxies", "10.0.0.1/8"), "neither an address nor a network"),
+        (("--web-proxies", "0.0.0.0/0"), "every address"),
+        (("--web-origins", "*"), "not an origin"),
+        (("--web-origins", "https://a.example/"), "not an origin"),
+        (("--web-origins", "null"), "not an origin"),
     ],
 )
 def test_what_cannot_be_is_refused(arguments: tuple[str, ...], told: str) -> None:

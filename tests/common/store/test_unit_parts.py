@@ -83,6 +83,9 @@ ACTIONS: dict[str, set[str]] = {
 READS = {"aggregate", "as_stored", "between", "find", "foreign", "page", "pages", "stream"}
 """Functions of the store that read the collection which is their first argument."""
 
+WRITES = {"set_if": ("find", "insert", "update")}
+"""Functions of the store that change their first argument, and what MongoDB asks for."""
+
 NO_COLLECTION = {"uri", "name", "client", "database"}
 """Other attributes of ``Connection``: commands, that have rights of their own."""
 
@@ -129,8 +132,9 @@ def calls_in(part: type) -> Iterator[tuple[str, str]]:
                 yield merged, "insert"
                 yield merged, "update"
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
-                if node.func.id in READS and (read := collection_of(node.args[0])) is not None:
-                    yield read, "find"
+                actions = ("find",) if node.func.id in READS else WRITES.get(node.func.id, ())
+                if actions and (used := collection_of(node.args[0])) is not None:
+                    yield from ((used, action) for action in actions)
                 continue
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue

@@ -63,10 +63,10 @@ def test_the_longest_set_is_read(tmp_path: Path) -> None:
     [
         ((), "0.002", "without leads"),
         ((lead("I"), lead("II", "1 2")), "0.002", "different numbers of samples"),
-        ((lead("I", "1 x"),), "0.002", "no numbers"),
-        ((lead("I", "1 nan"),), "0.002", "no numbers"),
+        ((lead("I", "1 x"),), "0.002", "are not numbers"),
+        ((lead("I", "1 nan"),), "0.002", "are not numbers"),
         ((lead("I", scale="0"),), "0.002", "become millivolts"),
-        ((lead("I", scale="much"),), "0.002", "no number"),
+        ((lead("I", scale="much"),), "0.002", "is not a number"),
         ((lead("I"),), "", "how far apart"),
         ((lead("I"),), "0", "how far apart"),
     ],
