@@ -35,6 +35,7 @@ def test_each_problem_is_named() -> None:
     assert "mains_hum" in problems(changed(lead + 0.3 * np.sin(2 * np.pi * 60 * t)))
     assert "baseline_wander" in problems(changed(lead + 4 * np.sin(2 * np.pi * 0.2 * t)))
     assert "lead_off" in problems(changed(noise))
+    assert problems(changed(1000 * lead)) == {"too_high"}  # microvolts, taken for millivolts
     gap = lead.copy()
     gap[1000:1500] = np.nan
     assert problems(changed(gap)) == {"gaps"}

@@ -54,6 +54,14 @@ def test_noise_alone_has_no_beats(noise: NoiseKind, leads: int) -> None:
         assert not found.judged.any()
 
 
+@pytest.mark.parametrize("hz", [1.5, 3.0, 8.0, 12.0])
+def test_a_steady_hum_has_no_beats(hz: float) -> None:
+    hum = np.sin(2 * np.pi * hz * np.arange(5000) / 250)
+    signal = hum + np.random.default_rng(1).normal(0, 0.01, 5000)
+    found = select_beats(find_candidates(signal[:, None].astype(np.float32), 250), 20.0)
+    assert not len(found.times_s)
+
+
 def test_a_noisy_start_does_not_hide_the_rest() -> None:
     ecg = record(5, 1, duration_s=60.0)
     samples = ecg.samples.copy()
