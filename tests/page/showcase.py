@@ -27,7 +27,7 @@ _WITHIN_S = 900
 
 @dataclass(frozen=True)
 class Shown:
-    """The keys and ids of what has an address of its own."""
+    """The keys and ids of the items that have addresses of their own."""
 
     head: str
     """With the most lesions."""

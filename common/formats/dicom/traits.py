@@ -87,7 +87,7 @@ def _dimension(values: Mapping[str, Any], index: int) -> str:
 
 
 def _key_of(tag: str) -> Callable[[Mapping[str, Any]], str]:
-    """What gives the value of one of VOLUME_TAGS."""
+    """Reads the value of one of VOLUME_TAGS."""
     match tag:
         case "DiffusionBValue":
             return _b_value
