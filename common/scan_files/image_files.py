@@ -11,7 +11,7 @@ from common.errors import SourceError
 from common.formats.archives import member_path
 from common.formats.dicom.left_out import LeftOut, SlicesRefused
 from common.formats.dicom.partial_copies import KnownSeries
-from common.formats.dicom.series import stack_series
+from common.formats.dicom.series import group_series, stack_series
 from common.formats.dicom.slices import Slice
 from common.formats.ecg.recording import EcgFile
 from common.formats.known_names import kind_by_name
@@ -125,6 +125,17 @@ class ImageFiles:
         for slices in groups:
             self._known.add(slices)
 
+    def expect_files(self, paths: Iterable[Path]) -> None:
+        """Note the series in files that were read before, such as by an earlier run."""
+        slices: list[Slice] = []
+        labels = [(path, self.label(path)) for path in paths]
+        for (path, _), found in zip(labels, self.read(labels), strict=True):
+            if isinstance(found, ArchiveFound):
+                members = [(inside, label) for inside, label, _ in self._members_of(path, found)]
+                slices += (plane for inside in self.read(members) for plane in slices_in(inside))
+            slices += slices_in(found)
+        self.expect(group_series(slices))
+
     def stacked(self, slices: Sequence[Slice]) -> list[Stacked]:
         """Stack the slices of one series. Files that are in no volume, and not left out by name,
         count for each volume that cannot be sent. A series that is part of a fuller one of the same
@@ -189,8 +200,16 @@ class ImageFiles:
         return path.name if self.single_file else path.relative_to(self._root).as_posix()
 
     def _unpack(self, path: Path, archive: ArchiveFound) -> None:
-        """Note the members of an archive, to be read as those of a folder. Of members of one name,
-        which an archive may have, the later ones get a number."""
+        """Note the members of an archive, to be read as those of a folder."""
+        for member, label, kind in self._members_of(path, archive):
+            if kind:
+                self.skip(member, kind, label)
+            else:
+                self._members.append((member, label))
+
+    def _members_of(self, path: Path, archive: ArchiveFound) -> Iterator[tuple[Path, str, str]]:
+        """The path and the label of each member, and what its name says that it is. Of members of
+        one name, which an archive may have, the later ones get a number."""
         taken = {name for name, _ in archive.members}
         seen: Counter[str] = Counter()
         for number, (name, _) in enumerate(archive.members):
@@ -202,10 +221,7 @@ class ImageFiles:
                 seen[name] += shown in taken
             taken.add(shown)
             named = self._names.label(f"{self._name(path)}/{shown}")
-            if kind := kind_by_name(name.rpartition("/")[2]):
-                self.skip(member, kind, named)
-            else:
-                self._members.append((member, named))
+            yield member, named, kind_by_name(name.rpartition("/")[2]) or ""
 
     def _task(self, image: Image) -> FileTask:
         options = self._options
@@ -222,6 +238,13 @@ class ImageFiles:
 
     def _origins_of(self, slices: Sequence[Slice], file: str, label: str) -> tuple[Origin, ...]:
         return origins_of_slices(slices, file, label, self._names, self._folder)
+
+
+def slices_in(found: Found) -> list[Slice]:
+    """The slices in a file; none if it holds something else."""
+    if isinstance(found, ArchiveFound | SourceError):
+        return []
+    return [one for one in found if isinstance(one, Slice)]
 
 
 class UnreadFiles:

@@ -42,11 +42,11 @@ class KnownSeries:
         series is no partial copy of a known one."""
         if any(one.damage or one.geometry is None for one in slices):
             return None
-        grid, series = _grid(slices[0]), _series(slices)
+        grid, series = grid_of(slices), _series(slices)
         fuller = [
             known
             for other, known in self._known.items()
-            if other != series and len(known) > len(slices) and _grid(known[0]) == grid
+            if other != series and len(known) > len(slices) and grid_of(known) == grid
         ]
         # The fullest first: a part of a part is a copy of the whole.
         for known in sorted(fuller, key=len, reverse=True):
@@ -67,7 +67,9 @@ def _series(slices: Sequence[Slice]) -> _Series:
     return slices[0].series, slices[0].owner
 
 
-def _grid(plane: Slice) -> tuple[object, ...]:
+def grid_of(slices: Sequence[Slice]) -> tuple[object, ...]:
+    """What a series has in common with its partial copies: patient, study and grid."""
+    plane = slices[0]
     place = plane.geometry
     look = None if place is None else (*place.cosines, *place.spacing)
     return plane.owner, plane.rows, plane.columns, plane.bits, look

@@ -17,14 +17,14 @@ from common.errors import SourceError
 from common.formats.archives import on_disk
 from common.formats.dicom.slices import Slice
 from common.formats.nifti.pairs import header_of, is_header, is_voxels, voxels_of
-from common.formats.reader import ArchiveFound
 from common.scan_files.file_discovery import UNLISTABLE, KnownByName, check_regular, walk_files
 from common.scan_files.file_names import FileNames
 from common.scan_files.file_tasks import FailedTask
-from common.scan_files.image_files import Found, ImageFiles, Unread, UnreadFiles
+from common.scan_files.image_files import Found, ImageFiles, Unread, UnreadFiles, slices_in
 from common.scan_files.own_files import OwnFiles
 from common.scan_files.skipped_files import SkippedFiles
 from fr_pacs.sources.watching.arrivals import Arrival, Arrivals
+from fr_pacs.sources.watching.earlier_series import EarlierSeries
 from fr_pacs.sources.watching.open_files import state_of
 from fr_pacs.sources.watching.open_series import OpenSeries
 from fr_pacs.sources.watching.sent_index import IndexedFile, Outcome, SentIndex
@@ -90,6 +90,7 @@ class Collector:
         self._own = own
         self._arrivals = Arrivals(quiet_s, patience_s)
         self._series = OpenSeries(quiet_s, patience_s)
+        self._earlier = EarlierSeries(index, files, key)
         self._members: dict[Path, list[Path]] = {}
         """The members of archives that are slices of open series."""
         self._skipped_by_name: dict[Path, IndexedFile] = {}
@@ -284,7 +285,7 @@ class Collector:
             if self._stopping():
                 return
             arrival.found = inside
-            if planes := _planes_in(inside):
+            if planes := slices_in(inside):
                 arrival.in_series = True
                 self._series.add(arrival.path, planes, arrival.path.parent, arrival.since)
                 series.add(self._digest(planes))
@@ -341,7 +342,7 @@ class Collector:
         self, path: Path, label: str, found: Found, file: FileUnderWay, unread: UnreadFiles
     ) -> None:
         """Make tasks of what is in a file on disk, or in a member of it."""
-        if planes := _planes_in(found):
+        if planes := slices_in(found):
             self._under_way.hold([file])
             self._members.setdefault(file.path, []).append(path)
             self._series.add(path, planes, file.path.parent, _LONG_AGO)
@@ -365,6 +366,12 @@ class Collector:
         for path in paths:
             if path not in files and (archive := self._under_way.get(on_disk(path))):
                 files[path] = archive
+        on_this_disk = {file.path: file for file in files.values()}
+        for group in groups:
+            self._earlier.expect_for(group)
+            for path, part in self._earlier.parts_of(group).items():
+                if path in on_this_disk:
+                    on_this_disk[path].parts.append(part)
         for some, task in (one for group in groups for one in self._files.stacked(group)):
             about = list({id(files[path]): files[path] for path in some if path in files}.values())
             if task is not None:
@@ -385,12 +392,6 @@ class Collector:
         if series or not uid:
             return ""
         return blake3(f"{uid} {owner}".encode(), key=self._key).hexdigest()[:32]
-
-
-def _planes_in(found: Found) -> list[Slice]:
-    if isinstance(found, ArchiveFound | SourceError):
-        return []
-    return [one for one in found if isinstance(one, Slice)]
 
 
 def _other_half(path: Path) -> list[Path]:

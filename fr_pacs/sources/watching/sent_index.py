@@ -22,29 +22,12 @@ from common.errors import SettingsError
 from common.runtime.logger import Log
 from common.scan_files.file_names import uncut
 from fr_pacs.sources.base import Account, Origin, accounts_of
+from fr_pacs.sources.watching.index_database import open_database
 
 NAME = "watched-files.sqlite"
 
-DAMAGED = "the index of sent files was damaged: all files are read again"
+DAMAGED = "the index of sent files is damaged, or of another release: Fr-PACS reads all files again"
 
-_FORMAT = 3
-_TABLES = """
-CREATE TABLE about (what TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE files (
-    root BLOB, path BLOB, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-    outcome TEXT NOT NULL, series TEXT NOT NULL, scan_ids TEXT NOT NULL,
-    told TEXT NOT NULL,
-    PRIMARY KEY (root, path)
-) WITHOUT ROWID;
-CREATE INDEX of_series ON files (root, series) WHERE series != '';
-CREATE INDEX of_told ON files (root) WHERE told != '';
-CREATE TABLE scans (
-    folder TEXT, file TEXT, which TEXT, volume TEXT NOT NULL, files INTEGER NOT NULL,
-    scan_id TEXT NOT NULL, label TEXT NOT NULL,
-    PRIMARY KEY (folder, file, which)
-) WITHOUT ROWID;
-CREATE INDEX of_scan ON scans (scan_id);
-"""
 _SELECT = (
     "SELECT path, size, mtime_ns, outcome, series, scan_ids, told FROM files WHERE root = ? AND"
 )
@@ -76,6 +59,16 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
     return max(outcomes, key=_WORST.index, default=Outcome.SKIPPED)
 
 
+class SeriesPart(NamedTuple):
+    """What a file holds of a DICOM series."""
+
+    grid: str
+    """A digest that the series shares with its partial copies."""
+    series: str
+    """A digest of the series."""
+    slices: int
+
+
 class IndexedFile(NamedTuple):
     """A file, and what became of it."""
 
@@ -91,6 +84,8 @@ class IndexedFile(NamedTuple):
     """The scans of it that Fr-HUB has stored."""
     told: tuple[Account, ...] = ()
     """What else became of it, for the index of the reports."""
+    parts: tuple[SeriesPart, ...] = ()
+    """What it holds of DICOM series; not read back (``fuller_series``)."""
 
 
 class SentIndex:
@@ -142,7 +137,7 @@ class SentIndex:
             ) from error
 
     def _opened(self) -> sqlite3.Connection:
-        database = _opened(self._path_of_file)
+        database = open_database(self._path_of_file)
         try:
             with database:
                 self._forget_what_may_differ(database)
@@ -163,12 +158,17 @@ class SentIndex:
         about = dict(database.execute("SELECT what, value FROM about"))
         if about.get("key") != self._key_digest:
             database.execute("DELETE FROM files")
+            database.execute("DELETE FROM parts")
             database.execute("DELETE FROM scans")
         delete = "DELETE FROM files WHERE root = ? AND outcome = ?"
         database.execute(delete, (self._root, Outcome.FAILED))
         place = f"made by {self._root.hex()}"
         if about.get(place) != self._made_by:
             database.execute(delete, (self._root, Outcome.SKIPPED))
+        database.execute(
+            "DELETE FROM parts WHERE NOT EXISTS (SELECT 1 FROM files"
+            " WHERE files.root = parts.root AND files.path = parts.path)"
+        )
         new = [("key", self._key_digest), (place, self._made_by)]
         database.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", new)
 
@@ -186,6 +186,12 @@ class SentIndex:
             database.executemany(
                 "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
             )
+            names = [(self._root, self._name(one.path)) for one in files]
+            database.executemany("DELETE FROM parts WHERE root = ? AND path = ?", names)
+            parts = [
+                (self._root, self._name(one.path), *part) for one in files for part in one.parts
+            ]
+            database.executemany("INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?, ?)", parts)
             self._forget_scans(database, ((one.path, one.scan_ids) for one in files))
 
     def get(self, path: Path) -> IndexedFile | None:
@@ -209,12 +215,29 @@ class SentIndex:
         """The files of a DICOM series."""
         return self._files(f"{_SELECT} series = ? AND series != ''", series)
 
+    def fuller_series(self, grid: str, slices: int) -> dict[str, list[IndexedFile]]:
+        """The files of each series of this grid that has more slices, by the digest of the
+        series."""
+        found = self._rows(
+            "SELECT series FROM parts WHERE root = ? AND grid = ?"
+            " GROUP BY series HAVING sum(slices) > ?",
+            *(self._root, grid, slices),
+        )
+        inside = (
+            "path IN (SELECT path FROM parts WHERE root = files.root AND grid = ? AND series = ?)"
+        )
+        return {
+            series: self._files(f"{_SELECT} {inside} ORDER BY path", grid, series)
+            for (series,) in found
+        }
+
     def forget(self, paths: Iterable[Path]) -> None:
         """Forget these files, and the scans in them."""
         paths = list(paths)
         names = [(self._root, self._name(path)) for path in paths]
         with self._transaction() as database:
             database.executemany("DELETE FROM files WHERE root = ? AND path = ?", names)
+            database.executemany("DELETE FROM parts WHERE root = ? AND path = ?", names)
             self._forget_scans(database, ((path, ()) for path in paths))
 
     def add_scans(self, scans: Iterable[tuple[str, str, Origin]]) -> None:
@@ -260,8 +283,8 @@ class SentIndex:
         with self._lock:
             self._database.close()
 
-    def _files(self, query: str, value: object) -> list[IndexedFile]:
-        found = self._rows(query, self._root, value)
+    def _files(self, query: str, *values: object) -> list[IndexedFile]:
+        found = self._rows(query, self._root, *values)
         return [
             IndexedFile(
                 path=self._path(name),
@@ -353,36 +376,3 @@ def _from_text(text: str) -> Iterator[Account]:
     for outcome, reason, scan_id, origins in json.loads(text or "[]"):
         places = tuple(Origin(*origin) for origin in origins)
         yield Account(FileOutcome(outcome), reason, places, scan_id)
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    # Made here, because SQLite would apply the umask; its journal gets the mode of the file.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    path.chmod(0o600)
-    database = sqlite3.connect(path, timeout=0.5, check_same_thread=False)
-    try:
-        # Held by one process, so that no memory is shared: works on network file systems, too.
-        database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        database.execute("PRAGMA journal_mode = WAL")
-        # A power loss may cost the last transactions, whose files are read again.
-        database.execute("PRAGMA synchronous = NORMAL")
-        _prepare(database)
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _prepare(database: sqlite3.Connection) -> None:
-    """Make the tables, if there are none.
-
-    Raises:
-        sqlite3.DatabaseError: they are those of another release, or damaged.
-    """
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    if version not in (0, _FORMAT):
-        raise sqlite3.DatabaseError("the index of another release")
-    if version == 0:
-        database.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_FORMAT}; COMMIT;")
-    else:
-        database.execute("SELECT count(*) FROM about").fetchone()

@@ -17,7 +17,13 @@ from common.errors import SourceError
 from fr_pacs.run_labels import KEPT
 from fr_pacs.sources.base import Account, HasOrigins, LoadedScan, Origin, ScanTask, Withdrawn
 from fr_pacs.sources.watching.open_files import state_of
-from fr_pacs.sources.watching.sent_index import IndexedFile, Outcome, SentIndex, worst
+from fr_pacs.sources.watching.sent_index import (
+    IndexedFile,
+    Outcome,
+    SentIndex,
+    SeriesPart,
+    worst,
+)
 
 Stamp = tuple[int, int]
 """Size of a file, bytes, and when it was last written, ns since the epoch."""
@@ -42,6 +48,8 @@ class FileUnderWay:
     scan_ids: list[str] = field(default_factory=list)
     told: list[Account] = field(default_factory=list)
     """What else became of it than scans that are stored."""
+    parts: list[SeriesPart] = field(default_factory=list)
+    """What it holds of DICOM series."""
 
 
 class FilesUnderWay:
@@ -117,10 +125,16 @@ class FilesUnderWay:
                     del self._files[file.path]
                     outcome_of_all, ids = worst(file.outcomes), tuple(file.scan_ids)
                     size, mtime_ns = file.stamp
-                    told = tuple(file.told)
                     done.append(
                         IndexedFile(
-                            file.path, size, mtime_ns, outcome_of_all, file.series, ids, told
+                            file.path,
+                            size,
+                            mtime_ns,
+                            outcome_of_all,
+                            file.series,
+                            ids,
+                            tuple(file.told),
+                            tuple(file.parts),
                         )
                     )
         if done:

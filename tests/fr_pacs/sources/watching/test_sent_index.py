@@ -11,7 +11,14 @@ from structlog.testing import capture_logs
 from common.errors import SettingsError
 from common.runtime.logger import get_log
 from fr_pacs.sources.base import Origin
-from fr_pacs.sources.watching.sent_index import DAMAGED, IndexedFile, Outcome, SentIndex, worst
+from fr_pacs.sources.watching.sent_index import (
+    DAMAGED,
+    IndexedFile,
+    Outcome,
+    SentIndex,
+    SeriesPart,
+    worst,
+)
 
 STRANGE = os.fsdecode(b"M\xfcller.nii")
 
@@ -102,6 +109,37 @@ def test_a_place_has_one_scan_and_a_file_only_those_that_it_holds(tmp_path: Path
     index.close()
     index = SentIndex(tmp_path / "index", tmp_path, key_digest="another")
     assert places() == [[], [], []]
+    index.close()
+
+
+def test_the_files_of_fuller_series_are_found_until_they_are_forgotten(tmp_path: Path) -> None:
+    index = SentIndex(tmp_path / "index", tmp_path)
+    parts = {
+        "1": [SeriesPart("grid", "a", 2)],
+        "2": [SeriesPart("grid", "a", 2), SeriesPart("grid", "b", 3)],
+        "3": [SeriesPart("other", "c", 99)],
+    }
+    index.put(
+        [
+            IndexedFile(tmp_path / name, 1, 1, Outcome.SENT, parts=tuple(of))
+            for name, of in parts.items()
+        ]
+    )
+
+    def fuller(slices: int) -> dict[str, list[str]]:
+        found = index.fuller_series("grid", slices)
+        return {series: [one.path.name for one in files] for series, files in found.items()}
+
+    assert fuller(2) == {"a": ["1", "2"], "b": ["2"]}
+    assert fuller(3) == {"a": ["1", "2"]}
+    assert fuller(4) == {}
+    index.put([IndexedFile(tmp_path / "2", 2, 2, Outcome.FAILED, parts=(parts["2"][1],))])
+    assert fuller(1) == {"a": ["1"], "b": ["2"]}
+    index.close()
+    index = SentIndex(tmp_path / "index", tmp_path)  # which forgets what failed
+    assert fuller(1) == {"a": ["1"]}
+    index.forget([tmp_path / "1"])
+    assert fuller(0) == {}
     index.close()
 
 
