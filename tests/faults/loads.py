@@ -36,10 +36,10 @@ class Load:
         return replace(self, rate=self.rate * factor)
 
 
-GRIDS = Load("grid", "10", 5)
-PHANTOMS = Load("phantom", "48", 0.5)
-"""A chunk each. Fr-BRAIN and the checker both analyse them, which takes a tenth of a second."""
+GRIDS = Load("grid", "10", 4)
+PHANTOMS = Load("phantom", "48", 0.2)
+"""A chunk each. They cost as much as 20 grids, since Fr-BRAIN and the checker both analyse them."""
 FILES = Load("files", "images", 20)
 """The images in this folder of the world, once: started by the fault that makes them."""
-SHEETS = Load("grid", "720", 1)
+SHEETS = Load("grid", "720", 0.5)
 """Large grids: chunks that cost no time to make or to analyse."""
