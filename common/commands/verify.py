@@ -44,7 +44,7 @@ _ADVICE: Mapping[str, str] = {
     "in no known state": _RESTORE,
     "damaged scan": f"{_RESTORE}; if a newer release wrote it, install that release",
     "damaged report": "make it again: make reanalyze ID=<scan>",
-    "id of another type": "Fr neither writes nor reads such a document: remove it with mongosh",
+    "id of unknown type": "Fr neither writes nor reads such a document: remove it with mongosh",
 }
 """What to do about a kind of gap, where its name does not say it."""
 
@@ -110,7 +110,7 @@ class StoreVerdict(Frozen):
             "in no known state": self.state_unknown,
             "damaged scan": self.damaged_scans,
             "damaged report": self.damaged_reports,
-            "id of another type": self.foreign,
+            "id of unknown type": self.foreign,
             "collection or index that is missing or unexpected": self.schema_wrong,
         }
 

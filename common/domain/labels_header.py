@@ -50,7 +50,7 @@ class LabelsHeader(Frozen):
         if self.maps[0].offset or any(
             one.end != after.offset for one, after in pairwise(self.maps)
         ):
-            raise ValueError("the packed label maps do not follow one another")
+            raise ValueError("the packed label maps overlap or leave gaps")
         for one in self.maps:
             if one.planes is not None and not one.planes.fits(self.shape):
                 raise ValueError(f"the bit planes of {one.name!r} do not fit the scan")

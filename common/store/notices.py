@@ -84,7 +84,7 @@ class Notices:
 
         A new notice of the same scan, which was requeued and has failed again, stays.
         """
-        self._recorder.note(Kind.NOTIFY, keys, peer=peer, outcome="told of the failure")
+        self._recorder.note(Kind.NOTIFY, keys, peer=peer, outcome="failure reported")
         self._db.scans_fast.update_many(
             {"_id": {"$in": list(keys)}, "notice.leased_by": {"$exists": True}},
             {"$unset": {"notice": True}},

@@ -259,8 +259,9 @@ class WireProtocol:
             )
         if not self.is_open:
             reason = (
-                f"a frame of {length} bytes before the handshake is complete; the limit is "
-                f"{HANDSHAKE_FRAME_BYTES} bytes until then: check that the peer is a unit of Fr"
+                f"the peer sent a frame of {length} bytes before the handshake was complete; the "
+                f"limit is {HANDSHAKE_FRAME_BYTES} bytes until then: check that the peer is a unit "
+                "of Fr"
             )
         else:
             reason = (

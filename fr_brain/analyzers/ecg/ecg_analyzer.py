@@ -58,7 +58,7 @@ class EcgAnalyzer:
         """
         signal = scan.signal
         if signal is None or voxels.ndim != 2:
-            return _failed("The scan is no signal: it has no leads and no sampling rate.", ())
+            return _failed("The scan is not a signal: it has no leads and no sampling rate.", ())
         crossings = tuple(
             LeadCrossings(lead=lead, zero_crossings=self._crossings.count(voxels[:, n]))
             for n, lead in enumerate(signal.leads)
@@ -101,10 +101,12 @@ def _problems(signal: Signal, voxels: npt.NDArray[Any]) -> Iterator[tuple[str, s
         percent = 100 * missing / voxels.size
         yield "samples_missing", f"{percent:.3g} % of the samples are missing or not finite."
     if signal.sampling_rate_hz is None:
-        yield "no_sampling_rate", "It has no sampling rate, so only its zero crossings are counted."
+        reason = "The file gives no sampling rate, so only zero crossings are counted."
+        yield "no_sampling_rate", reason
     units = signal.lead_units or (signal.units,)
     if strange := sorted(set(units) - set(_MILLIVOLTS)):
-        yield "not_a_voltage", f"Samples are in {', '.join(strange)}, which is no voltage."
+        reason = f"The samples are in {', '.join(strange)}, which is not a unit of voltage."
+        yield "not_a_voltage", reason
 
 
 def _failed(reason: str, crossings: tuple[LeadCrossings, ...]) -> EcgFindings:

@@ -9,14 +9,17 @@ from fr_brain.analyzers.volume.segment import Segmentation
 _THICK_MM = 2.5  # largest voxel edge of the figures for 1 mm
 
 _TESTED = (
-    "Tested only on synthetic heads, made by the authors of the method, and on two real heads "
-    "without lesions; on no real lesion. Expect less on patients."
+    "Tested on synthetic heads, which the authors of the method made, and on two real heads "
+    "without lesions, but on no real lesion. Expect worse results on patients."
 )
 _T1 = (
-    "T1: only dark lesions inside white matter, apart from grey matter and fluid, are looked for; "
-    "of 47 soft lesions on 3 synthetic heads 2 were found."
+    "On T1 images, the analyzer looks only for dark lesions inside white matter that touch neither "
+    "grey matter nor fluid; it found 2 of 47 soft lesions on 3 synthetic heads."
 )
-_WHERE = " Nothing is looked for in the outer 4 mm of the brain; lesions that touch count as one."
+_WHERE = (
+    " The analyzer does not look in the outer 4 mm of the brain, and counts lesions that touch as "
+    "one."
+)
 _STRIPPED = " Scalp and skull are missing: 'head' is the part of the head that is left."
 _ALIKE = (
     " Grey and white matter are nearly equally bright and could not be told apart: their volumes "

@@ -132,7 +132,7 @@ def test_documents_with_ids_of_another_kind_are_named(
     before = verify(store).gaps
     inside(store, name).insert_one({"_id": key})
     output, gaps = shown(store)
-    assert f"id of another type: {name} {key}" in output
+    assert f"id of unknown type: {name} {key}" in output
     assert gaps == before + 1
 
 

@@ -64,7 +64,7 @@ def test_each_side_takes_the_messages_of_its_place_and_no_others(
             return
         assert error.code is Refusal.UNEXPECTED
         assert kind in error.reason
-        assert ("before the handshake is complete" in error.reason) is not after
+        assert ("before the handshake " in error.reason) is not after
 
 
 @pytest.mark.parametrize("kind", ["nothing", "", "Scan", 7, None, ["scan"], b"scan"])
@@ -165,7 +165,7 @@ def test_before_the_handshake_is_complete_a_frame_is_short_whatever_the_limit() 
     protocol = WireProtocol(Side.SCAN_RECEIVER, 2**24)
     error = refused(protocol, struct.pack("<i", 8 * 1024 + 1))
     assert error.code is Refusal.TOO_LARGE
-    assert "before the handshake is complete" in error.reason
+    assert "before the handshake " in error.reason
 
 
 values = st.recursive(
