@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "react";
+import { useLayoutEffect, useRef } from "react";
 
 import { useIsDark } from "../app/theme";
 import { drawnColour } from "../parts/drawn-colour";
@@ -26,7 +26,7 @@ export function Overview(props: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const dark = useIsDark();
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = canvas.current;
     const ctx = element?.getContext("2d");
     if (!element || !ctx) return;

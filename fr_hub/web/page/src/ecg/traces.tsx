@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 
 import { useIsDark } from "../app/theme";
 import { Button } from "../parts/button";
@@ -62,23 +62,28 @@ export function Traces({ title, url, recording, peaks }: Props) {
   const seconds = width / shown.pxPerS;
 
   // After each render: whatever causes one may change the drawing.
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = canvas.current;
     const ctx = element?.getContext("2d");
     if (!element || !ctx || !width) return;
-    const frame = requestAnimationFrame(() => {
-      const ratio = window.devicePixelRatio || 1;
-      const height = heightOf(leads.length);
-      if (element.width !== Math.round(width * ratio)) {
-        element.width = Math.round(width * ratio);
-        element.height = Math.round(height * ratio);
-      }
+    const ratio = window.devicePixelRatio || 1;
+    const redraw = () => {
       ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
       const colours = coloursOf(element);
       const scene: Scene = { samples, leads, rate, isTimed, mmPerUnit, peaks, colours };
       draw(ctx, width, scene, { start: shown.start, pxPerS: shown.pxPerS });
       samples.read();
-    });
+    };
+    const columns = Math.round(width * ratio);
+    const rows = Math.round(heightOf(leads.length) * ratio);
+    if (element.width !== columns || element.height !== rows) {
+      // At once: the browser would show the old drawing, stretched to the new size.
+      element.width = columns;
+      element.height = rows;
+      redraw();
+      return;
+    }
+    const frame = requestAnimationFrame(redraw);
     return () => cancelAnimationFrame(frame);
   });
 
