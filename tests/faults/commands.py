@@ -114,7 +114,9 @@ def reanalyze(scene: Scene) -> None:
     """Each has one report of its last revision, and Fr-PACS has that one, once."""
     world = scene.world
     keep = world.expected.errors | world.expected.damaged | world.expected.foreign
-    ids = sorted(set().union(*(one.reported for one in world.ledgers())) - keep)[:AGAIN]
+    # A Fr-PACS that sent files once does not run any more, so nothing can be delivered to it.
+    running = [one for one in world.ledgers() if one.endless]
+    ids = sorted(set().union(*(one.reported for one in running)) - keep)[:AGAIN]
     for unit in ("fr_brain", "fr_hub"):
         command = _command(scene, "fr_brain.commands.reanalyze", ID=",".join(ids))
         time.sleep(scene.random.uniform(0.5, 2.0))
