@@ -2,7 +2,7 @@ import { useLayoutEffect, useRef } from "react";
 
 import { useIsDark } from "../app/theme";
 import { drawnColour } from "../parts/drawn-colour";
-import { timeText } from "./paper";
+import { CONTEXT, timeText } from "./paper";
 import type { Samples } from "./samples";
 
 const HEIGHT = 48;
@@ -28,7 +28,7 @@ export function Overview(props: Props) {
 
   useLayoutEffect(() => {
     const element = canvas.current;
-    const ctx = element?.getContext("2d");
+    const ctx = element?.getContext("2d", CONTEXT);
     if (!element || !ctx) return;
     const ratio = window.devicePixelRatio || 1;
     element.width = Math.round(width * ratio);

@@ -4,7 +4,7 @@ import { useIsDark } from "../app/theme";
 import { Button } from "../parts/button";
 import { drawnColour } from "../parts/drawn-colour";
 import { Overview } from "./overview";
-import { type Colours, draw, heightOf, PX_PER_MM, type Scene, timeText, type View } from "./paper";
+import { type Colours, CONTEXT, draw, heightOf, PX_PER_MM, type Scene, timeText, type View } from "./paper";
 import { Samples } from "./samples";
 
 const PAPER_MM_S = 25;
@@ -42,7 +42,8 @@ export function Traces({ title, url, recording, peaks }: Props) {
   const [width, setWidth] = useState(0);
   const [view, setView] = useState<View | null>(null);
   const [mmPerUnit, setMmPerUnit] = useState(10);
-  useIsDark(); // to draw again in other colours
+  const isDark = useIsDark();
+  const colours = useRef<{ isDark: boolean; colours: Colours } | null>(null);
   const samples = useMemo(() => new Samples(url, count, leads.length), [url, count, leads.length]);
   const version = useSyncExternalStore(samples.subscribe, () => samples.version);
 
@@ -64,13 +65,19 @@ export function Traces({ title, url, recording, peaks }: Props) {
   // After each render: whatever causes one may change the drawing.
   useLayoutEffect(() => {
     const element = canvas.current;
-    const ctx = element?.getContext("2d");
+    const ctx = element?.getContext("2d", CONTEXT);
     if (!element || !ctx || !width) return;
     const ratio = window.devicePixelRatio || 1;
     const redraw = () => {
       ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-      const colours = coloursOf(element);
-      const scene: Scene = { samples, leads, rate, isTimed, mmPerUnit, peaks, colours };
+      // To read them costs a layout of the page: once, not for each drawing.
+      if (colours.current?.isDark !== isDark) {
+        colours.current = { isDark, colours: coloursOf(element) };
+      }
+      const scene: Scene = {
+        ...{ samples, leads, rate, isTimed, mmPerUnit, peaks },
+        colours: colours.current.colours,
+      };
       draw(ctx, width, scene, { start: shown.start, pxPerS: shown.pxPerS });
       samples.read();
     };
