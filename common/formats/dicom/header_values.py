@@ -28,7 +28,7 @@ from common.formats.dicom.values import (
 
 _MEDIA_CLASS, _SYNTAX, _CHARACTER_SET = 0x00020002, 0x00020010, 0x00080005
 _CREATORS = {creator_of(tag) for tag in PRIVATE}
-_ANY_CHARACTER_SET = re.compile(rb"[A-Za-z0-9 ._^+:/#-]*\0?")
+_ANY_CHARACTER_SET = re.compile(rb"[A-Za-z0-9 ._^+:/#(),'-]*\0?")
 """Text that is the same in each character set of DICOM (PS3.3 C.12.1.1.2)."""
 
 
@@ -119,7 +119,7 @@ def _take(
     if not is_plain(vr):
         return False
     if name in DECODED:
-        if (vr_read is not None and vr_read != b"LO") or not _ANY_CHARACTER_SET.fullmatch(raw):
+        if vr_read not in (None, DECODED[name]) or not _ANY_CHARACTER_SET.fullmatch(raw):
             return False
         values[name] = raw.decode("ascii").rstrip("\0 ")
         return True

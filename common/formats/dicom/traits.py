@@ -5,6 +5,7 @@ from functools import partial
 from hashlib import blake2b
 from sys import intern
 from typing import Any
+from unicodedata import normalize
 
 from common.formats.dicom.diffusion import b_value, direction
 from common.formats.dicom.roles import image_type
@@ -116,7 +117,7 @@ def dimension_pointers(values: Mapping[str, Any]) -> list[int]:
 def owner(values: Mapping[str, Any]) -> str:
     """A digest of patient and study, ``/``, and one of the frame of reference, if there is one:
     slices that differ in one of them are never in one volume."""
-    name = str(values.get("PatientName") or "").rstrip("^ ").casefold()
+    name = normalize("NFC", str(values.get("PatientName") or "")).rstrip("^ ").casefold()
     patient = str(values.get("PatientID") or "").strip()
     study, place = values.get("StudyInstanceUID"), values.get("FrameOfReferenceUID")
     return f"{digest(patient, name, study)}/{digest(place) if place else ''}"

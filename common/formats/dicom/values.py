@@ -86,8 +86,10 @@ PRIVATE_TAGS = sorted({*PRIVATE, *map(creator_of, PRIVATE)})
 _NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d"}
 _WORDS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"})
 _TEXTS = frozenset({"LO", "LT", "PN", "SH", "ST"})
-"""Only compared, never shown, so that their character set does not matter."""
-DECODED = frozenset({"PatientID"})
+"""Only compared, never shown, so that their character set hardly matters."""
+DECODED = {"PatientID": b"LO", "PatientName": b"PN"}
+"""Texts that are read by their character set, and their VR: archives convert those of some slices
+of a series, and the patient is still the same."""
 
 
 def values_of(data: "pydicom.Dataset", keywords: Mapping[int, str]) -> dict[str, Any]:

@@ -315,6 +315,16 @@ def test_slices_without_a_common_series_uid_are_joined_and_that_is_said(write: W
     assert len(found(*paths)) == 3
 
 
+def test_a_name_in_several_character_sets_is_one_patient(write: Write) -> None:
+    """An archive converts the slices that pass through it."""
+    sets = ("ISO_IR 100", "ISO_IR 192")
+    paths = [
+        write(k, SpecificCharacterSet=sets[k % 2], PatientName="Müller^Jörg", PatientID="Ä-1")
+        for k in range(1, 7)
+    ]
+    assert told(*paths) == {"001.dcm (series of 6 slices)": 6}
+
+
 def test_positions_that_were_lost_are_refused(write: Write) -> None:
     lost = [
         write(k, ImagePositionPatient=[0, 0, 0], AcquisitionTime=f"10100{k}") for k in (1, 2, 3)
