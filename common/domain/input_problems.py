@@ -37,8 +37,12 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
             "two is wrong."
         ),
         "series_joined": (
-            "The slices have no common series identifier: they were joined because their patient, "
-            "study, description and grid are the same."
+            "The slices have no common identifiers: they were joined because their patient, "
+            "description and grid are the same."
+        ),
+        "series_divided": (
+            "Other slices with the same series identifier name another patient, study or frame of "
+            "reference: this image may be only a part of its series."
         ),
         "frames_assumed": (
             "The file says where its first frame lies but not the others: they are taken to follow "

@@ -33,15 +33,19 @@ _STRAY_SHARE = 5
 _SAME_PLACE_MM = 0.1
 _NONE: Mapping[int, Slice] = MappingProxyType({})
 _JOINED = 3
-"""So many series of one slice each are one series whose UIDs differ from slice to slice."""
+_SCATTERED = 5
+"""So many series of one slice each are one series whose UIDs differ from slice to slice: within one
+study and frame of reference, and across several."""
 
 
 def group_series(slices: Sequence[Slice]) -> list[list[Slice]]:
     """The slices of each series, in the order of their first ones.
 
     Some devices give each slice a series UID, or none. Such slices are one series if patient,
-    study, frame of reference, series number and description, grid and contrast are equal. If
-    single slices of a series name no frame of reference, they are in that of the others.
+    study, frame of reference, series number and description, grid and contrast are equal. So are
+    five slices or more of which each has a study or frame of reference of its own, too, if the
+    patient is named. If single slices of a series name no frame of reference, they are in that of
+    the others. A series UID that belongs to several series even so is a problem of each of them.
 
     Args:
         slices: of all files, in their order.
@@ -65,7 +69,31 @@ def group_series(slices: Sequence[Slice]) -> list[list[Slice]]:
             groups[keys[0]] = [replace(p, problems=(*p.problems, "series_joined")) for p in planes]
             for key in keys[1:]:
                 del groups[key]
-    return list(groups.values())
+    _join_scattered(groups)
+    uids = Counter(series for series, _ in groups if series)
+    return [
+        (
+            members
+            if uids[key[0]] < 2
+            else [replace(plane, problems=(*plane.problems, "series_divided")) for plane in members]
+        )
+        for key, members in groups.items()
+    ]
+
+
+def _join_scattered(groups: dict[_Key, list[Slice]]) -> None:
+    """Join slices of a patient whose UIDs somebody replaced file by file."""
+    alike: dict[tuple[object, ...], list[_Key]] = {}
+    for key, members in groups.items():
+        if len(members) == 1 and members[0].frame is None:
+            alike.setdefault(_likeness(members[0])[1:], []).append(key)
+    for keys in alike.values():
+        planes = [groups[key][0] for key in keys]
+        scattered = len({plane.owner for plane in planes}) == len(planes) >= _SCATTERED
+        if scattered and _one_after_another(planes):
+            groups[keys[0]] = [replace(p, problems=(*p.problems, "series_joined")) for p in planes]
+            for key in keys[1:]:
+                del groups[key]
 
 
 def _owner(owner: str, counts: Mapping[str, int]) -> str:

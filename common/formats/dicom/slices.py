@@ -106,7 +106,8 @@ class Slice:
     owner: str
     """Digests of patient and study, and of the frame of reference (``traits.owner``)."""
     protocol: str
-    """A digest of number and description of the series: equal where a series UID is missing."""
+    """A digest of the patient, and of number and description of the series (``traits.protocol``):
+    equal where UIDs are missing or differ from slice to slice."""
     uid: str
     """SOPInstanceUID: the same in each copy of a file, and in each frame of one."""
     instance: int | None

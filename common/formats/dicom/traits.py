@@ -117,16 +117,22 @@ def dimension_pointers(values: Mapping[str, Any]) -> list[int]:
 def owner(values: Mapping[str, Any]) -> str:
     """A digest of patient and study, ``/``, and one of the frame of reference, if there is one:
     slices that differ in one of them are never in one volume."""
-    name = normalize("NFC", str(values.get("PatientName") or "")).rstrip("^ ").casefold()
-    patient = str(values.get("PatientID") or "").strip()
     study, place = values.get("StudyInstanceUID"), values.get("FrameOfReferenceUID")
-    return f"{digest(patient, name, study)}/{digest(place) if place else ''}"
+    return f"{digest(*_patient(values), study)}/{digest(place) if place else ''}"
 
 
 def protocol(values: Mapping[str, Any]) -> str:
-    """A digest of what says which series a slice is of, where the UID of the series does not."""
+    """A digest of the patient and of what says which series a slice is of, where its UIDs do not;
+    where no patient is named, also of the study and the frame of reference."""
     names = ("Modality", "SeriesNumber", "SeriesDescription", "ProtocolName", "StationName")
-    return digest(*(values.get(name) for name in names))
+    patient = _patient(values)
+    whose = patient if any(patient) else (owner(values),)
+    return digest(*whose, *(values.get(name) for name in names))
+
+
+def _patient(values: Mapping[str, Any]) -> tuple[str, str]:
+    name = normalize("NFC", str(values.get("PatientName") or "")).rstrip("^ ").casefold()
+    return str(values.get("PatientID") or "").strip(), name
 
 
 def claims(values: Mapping[str, Any]) -> Claims:

@@ -315,6 +315,35 @@ def test_slices_without_a_common_series_uid_are_joined_and_that_is_said(write: W
     assert len(found(*paths)) == 3
 
 
+def test_slices_of_one_patient_whose_uids_were_replaced_one_by_one_are_joined(write: Write) -> None:
+    """As careless anonymisers do; patients stay apart, and so do several images of one."""
+    uids = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+
+    def scattered(names: tuple[str, ...], count: int = 5, **changes: Any) -> dict[str, int | str]:
+        paths = [
+            write(k, f"{k}.dcm", **dict.fromkeys(names, f"1.2.{k}"), **changes)
+            for k in range(1, count + 1)
+        ]
+        for _, stack in found(*paths):
+            assert isinstance(stack, Stack)
+            assert ("series_joined" in stack.problems) == (len(stack.slices) > 1)
+        return told(*paths)
+
+    for names in (uids, uids[:1], uids[2:], uids[:2]):
+        assert scattered(names) == {"1.dcm (series of 5 slices)": 5}
+    assert len(scattered(uids, 4)) == 4
+    assert len(scattered(uids, PatientID=None)) == 5
+    paths = [write(k, PatientID=f"{k}", **dict.fromkeys(uids, f"1.2.{k}")) for k in range(1, 6)]
+    assert len(found(*paths)) == 5
+
+
+def test_a_series_that_identifiers_divide_says_so(write: Write) -> None:
+    paths = [write(k, StudyInstanceUID="1.2.3" if k < 4 else "1.2.4") for k in range(1, 7)]
+    stacks = [stack for _, stack in found(*paths)]
+    assert [len(s.slices) for s in stacks if isinstance(s, Stack)] == [3, 3]
+    assert {s.problems for s in stacks if isinstance(s, Stack)} == {("series_divided",)}
+
+
 def test_a_name_in_several_character_sets_is_one_patient(write: Write) -> None:
     """An archive converts the slices that pass through it."""
     sets = ("ISO_IR 100", "ISO_IR 192")
