@@ -40,9 +40,9 @@ def test_it_comes_back_from_its_document_which_names_nothing_without_a_value() -
         ((), "at least 1 item"),
         (tuple(a_map(f"m{n}", 9 * n, 9) for n in range(LABEL_MAPS_MAX + 1)), "at most 8 items"),
         ((a_map("a", 0, 50), a_map("a", 50, 9)), "the same name"),
-        ((a_map("a", 1, 50),), "follow one another"),
-        ((a_map("a", 0, 50), a_map("b", 51, 9)), "follow one another"),
-        ((a_map("a", 0, 50), a_map("b", 49, 9)), "follow one another"),
+        ((a_map("a", 1, 50),), "overlap or leave gaps"),
+        ((a_map("a", 0, 50), a_map("b", 51, 9)), "overlap or leave gaps"),
+        ((a_map("a", 0, 50), a_map("b", 49, 9)), "overlap or leave gaps"),
         ((a_map("a", 0, 120 + 17),), "'a' is larger than any of its scan"),
     ],
 )
