@@ -130,7 +130,7 @@ def recognise(head: bytes, name: str, inside: bytes | None = None) -> Format:
     if looks_like_data_set(head):
         return Format.BARE_DICOM
     _check_known(head, name)
-    return _unknown(name)
+    return _unknown(head, name)
 
 
 def unreadable(name: str) -> SourceError:
@@ -180,7 +180,7 @@ def _compressed(inside: bytes, name: str) -> Format:
     if looks_like_data_set(inside):
         return Format.BARE_DICOM
     _check_known(inside, name)
-    return _unknown(name)
+    return _unknown(inside, name)
 
 
 def _is_mgh(start: bytes, name: str) -> bool:
@@ -194,10 +194,14 @@ def _is_analyze(head: bytes, name: str) -> bool:
     return name.lower().endswith((".hdr", ".hdr.gz")) and head[:4] in _ANALYZE_SIZES
 
 
-def _unknown(name: str) -> Format:
+def _unknown(head: bytes, name: str) -> Format:
     if name.lower().endswith((".img", ".img.gz")):
         return Format.PAIR_VOXELS
     if may_be_image(name):
+        if len(head) == HEAD_BYTES and not any(head):
+            raise SourceError(
+                "it begins with zeros only, as a file that was not copied to its end: copy it again"
+            )
         return Format.BARE_DICOM
     raise NotAScan("other")
 

@@ -161,3 +161,11 @@ def test_names_that_may_be_an_images(name: str, may: bool) -> None:
 def test_whatever_a_file_holds_gives_a_format_or_a_source_error(content: bytes, name: str) -> None:
     with suppress(SourceError):
         assert isinstance(recognise(content, name), Format)
+
+
+def test_a_file_of_zeros_is_told_before_it_is_read() -> None:
+    """A download that reserved the whole size and broke off; it may have gigabytes of them."""
+    for name in ("IM0001", "a.dcm", "1.2.840.1"):
+        with pytest.raises(SourceError, match="begins with zeros only"):
+            recognise(bytes(HEAD_BYTES), name)
+    assert recognise(bytes(HEAD_BYTES), "a.img") is Format.PAIR_VOXELS
