@@ -126,7 +126,7 @@ page: $(VENV)/ready $(PAGE)/dist/index.html ## Build the page, with this machine
 
 # Without npm's registry, everything but the page works.
 page-if-possible: $(VENV)/ready
-	@test "$(WEB)" = 0 || $(MAKE) --no-print-directory --silent page || \
+	@trap 'exit 130' INT; test "$(WEB)" = 0 || $(MAKE) --no-print-directory --silent page || \
 		echo "Continuing without a new build of the page" >&2
 
 page-check: $(VENV)/ready ## Check types, lint rules and format of the page

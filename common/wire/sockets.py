@@ -38,7 +38,7 @@ def listen(address: tuple[str, int], backlog: int) -> socket.socket:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             text = (
                 f"{where} is in use: stop the program that listens there, or set another port "
-                "(PACS_PORT of a Fr-PACS, HUB_PORT of Fr-HUB)"
+                "(HUB_PORT of Fr-HUB; PACS_PORT of a Fr-PACS, and then also HUB_PACS of Fr-HUB)"
             )
             raise AlreadyRunning(text) from error
         raise SettingsError(f"cannot listen on {where}: {describe(error)}") from error

@@ -17,12 +17,25 @@ from fr_hub.web.context import Context
 from fr_hub.web.problems import Problem
 
 
-def unauthenticated() -> Problem:
-    """There are no valid credentials."""
+_BY_SCHEME = {
+    "basic": "The name or the password is wrong, or this account may not use a password here.",
+    "bearer": "The token is unknown, revoked or expired; send a valid one.",
+}
+
+
+def unauthenticated(sent: str = "") -> Problem:
+    """There are no valid credentials.
+
+    Args:
+        sent: the header ``Authorization`` of the request.
+    """
     return Problem(
         401,
         "unauthenticated",
-        "Sign in, or send a valid token as 'Authorization: Bearer TOKEN'.",
+        _BY_SCHEME.get(
+            sent.partition(" ")[0].lower(),
+            "Sign in, or send a valid token as 'Authorization: Bearer TOKEN'.",
+        ),
         {"WWW-Authenticate": "Bearer"},
     )
 

@@ -129,7 +129,7 @@ class Gate:
             return None
         found = await self._credentials(connection)
         if found is None:
-            raise unauthenticated()
+            raise unauthenticated(connection.headers.get("authorization", ""))
         connection.state.principal = found.principal
         connection.state.via = found.via
         connection.state.credentials = found

@@ -49,6 +49,7 @@ if [ ! -e "$stamp" ] || [ package-lock.json -nt "$stamp" ] || [ .npmrc -nt "$sta
             "Make npm's registry reachable, or name a mirror: export npm_config_registry=ADDRESS; then run: make page"
     touch "$stamp"
 fi
+trap 'exit 130' INT
 npm run --silent "$script" || {
     echo "npm run $script failed in $here; the reason is above." >&2
     exit 1

@@ -1,5 +1,13 @@
 import { useState } from "react";
-import { Link, NavLink, Outlet, ScrollRestoration, useLocation, useMatches } from "react-router";
+import {
+  Link,
+  NavLink,
+  Outlet,
+  ScrollRestoration,
+  useLocation,
+  useMatches,
+  useNavigate,
+} from "react-router";
 
 import type { Right } from "../api/types";
 import { useLive } from "../live/use-live";
@@ -35,6 +43,9 @@ function Navigation() {
 
 function Foot() {
   const { user, tenant, signOut } = useSession();
+  const navigate = useNavigate();
+  /** Leave the open page, too: the next user may not have the right to it. */
+  const leave = () => signOut().finally(() => navigate("/", { replace: true }));
   return (
     <div className="side-foot">
       <div className="row spread">
@@ -43,7 +54,7 @@ function Foot() {
         </span>
         <ThemeButton />
       </div>
-      <Button icon={<Icon name="out" />} onClick={() => void signOut()}>
+      <Button icon={<Icon name="out" />} onClick={() => void leave()}>
         Sign out
       </Button>
     </div>

@@ -4,7 +4,16 @@ import { useIsDark } from "../app/theme";
 import { Button } from "../parts/button";
 import { drawnColour } from "../parts/drawn-colour";
 import { Overview } from "./overview";
-import { type Colours, CONTEXT, draw, heightOf, PX_PER_MM, type Scene, timeText, type View } from "./paper";
+import {
+  type Colours,
+  CONTEXT,
+  draw,
+  heightOf,
+  PX_PER_MM,
+  type Scene,
+  timeText,
+  type View,
+} from "./paper";
 import { Samples } from "./samples";
 
 const PAPER_MM_S = 25;

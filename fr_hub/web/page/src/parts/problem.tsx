@@ -2,6 +2,8 @@ import { asProblem } from "../api/problem";
 import { Button } from "./button";
 import { Note } from "./note";
 
+const UNAUTHORIZED = 401;
+
 interface Props {
   /** What went wrong: a problem of the API, or any error. */
   problem: unknown;
@@ -14,8 +16,14 @@ export function Problem({ problem, onRetry }: Props) {
   const { title, detail, fields, requestId, status } = asProblem(problem);
   return (
     <Note tone="bad" role="alert" action={onRetry && <Button onClick={onRetry}>Try again</Button>}>
-      <strong>{title}</strong>
-      <p>{detail}</p>
+      {fields.length > 0 ? (
+        <strong>Correct these entries</strong>
+      ) : (
+        <>
+          {status !== UNAUTHORIZED && <strong>{title}</strong>}
+          <p>{detail}</p>
+        </>
+      )}
       {fields.length > 0 && (
         <ul>
           {fields.map(({ field, message }) => (
