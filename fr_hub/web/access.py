@@ -16,7 +16,6 @@ from common.domain.user import Principal, Right
 from fr_hub.web.context import Context
 from fr_hub.web.problems import Problem
 
-
 _BY_SCHEME = {
     "basic": "The name or the password is wrong, or this account may not use a password here.",
     "bearer": "The token is unknown, revoked or expired; send a valid one.",
