@@ -42,10 +42,11 @@ def group_series(slices: Sequence[Slice]) -> list[list[Slice]]:
     """The slices of each series, in the order of their first ones.
 
     Some devices give each slice a series UID, or none. Such slices are one series if patient,
-    study, frame of reference, series number and description, grid and contrast are equal. So are
-    five slices or more of which each has a study or frame of reference of its own, too, if the
-    patient is named. If single slices of a series name no frame of reference, they are in that of
-    the others. A series UID that belongs to several series even so is a problem of each of them.
+    study, frame of reference, series number and description, grid and contrast are equal. Five
+    or more such slices are also one series if the study or the frame of reference differs in every
+    slice, and the files name the patient. If single slices of a series name no frame of reference,
+    they are in that of the others. If several series still share a series UID, each of their slices
+    gets a problem.
 
     Args:
         slices: of all files, in their order.
@@ -66,9 +67,7 @@ def group_series(slices: Sequence[Slice]) -> list[list[Slice]]:
         planes = [plane for key in keys for plane in groups[key]]
         without = not all(key[0] for key in keys)
         if len(planes) > 1 and (without or _one_after_another(planes)):
-            groups[keys[0]] = [replace(p, problems=(*p.problems, "series_joined")) for p in planes]
-            for key in keys[1:]:
-                del groups[key]
+            _join(groups, keys)
     _join_scattered(groups)
     uids = Counter(series for series, _ in groups if series)
     return [
@@ -81,6 +80,14 @@ def group_series(slices: Sequence[Slice]) -> list[list[Slice]]:
     ]
 
 
+def _join(groups: dict[_Key, list[Slice]], keys: Sequence[_Key]) -> None:
+    """Make one series of several, in place of the first."""
+    planes = [plane for key in keys for plane in groups[key]]
+    groups[keys[0]] = [replace(p, problems=(*p.problems, "series_joined")) for p in planes]
+    for key in keys[1:]:
+        del groups[key]
+
+
 def _join_scattered(groups: dict[_Key, list[Slice]]) -> None:
     """Join slices of a patient whose UIDs somebody replaced file by file."""
     alike: dict[tuple[object, ...], list[_Key]] = {}
@@ -91,9 +98,7 @@ def _join_scattered(groups: dict[_Key, list[Slice]]) -> None:
         planes = [groups[key][0] for key in keys]
         scattered = len({plane.owner for plane in planes}) == len(planes) >= _SCATTERED
         if scattered and _one_after_another(planes):
-            groups[keys[0]] = [replace(p, problems=(*p.problems, "series_joined")) for p in planes]
-            for key in keys[1:]:
-                del groups[key]
+            _join(groups, keys)
 
 
 def _owner(owner: str, counts: Mapping[str, int]) -> str:
