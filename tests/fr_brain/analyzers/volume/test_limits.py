@@ -26,7 +26,7 @@ def test_t1_says_what_is_not_looked_for() -> None:
     scan, voxels = scan_of(phantom.voxels, phantom.affine)
     first, second = limits_of(segment(scan, voxels))
     assert "no real lesion" in first
-    assert second.startswith("T1: only dark lesions inside white matter")
+    assert second.startswith("On T1 images, the analyzer looks only for dark lesions inside white")
     lesions, _ = judged(read(phantom.voxels, phantom.affine))
     assert lesions.missed == "most lesions would be missed on T1"
 
