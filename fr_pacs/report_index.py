@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from common.domain.file_outcomes import (
@@ -227,12 +227,13 @@ class ReportIndex:
         """Replace the rows of the table that these take the place of, and append the others; with a
         ``scope``, remove those in it that are about files that are gone, or mark those that have a
         report."""
-        if bereaved := self._merged(rows, scope, recalled):
+        bereaved, reported = self._merged(rows, scope, recalled)
+        if bereaved or reported:
             with self._locked(), self._table() as (_, table):
-                found = Bereaved(bereaved, table)
+                found = Bereaved(bereaved, (_with_news(row, reported) for row in table))
             with self._rewriting() as (table, write):
                 for row in table:
-                    write(found.promoted(row))
+                    write(found.promoted(_with_news(row, reported)))
                 for row in found.rows_without_file():
                     write(row)
 
@@ -249,13 +250,17 @@ class ReportIndex:
 
     def _merged(
         self, rows: OrderedDict[_Key, Row], scope: str, recalled: Collection[_Key]
-    ) -> dict[Scan, Row]:
-        """As ``_merge``; the scans that have lost a row that had their report, each with it."""
+    ) -> tuple[dict[Scan, Row], dict[Scan, Row]]:
+        """As ``_merge``; the scans that have lost a row that had their report, each with it, and
+        those of which a row lacks the report that another row had, each with that one."""
         news = _news(row for key, row in rows.items() if key not in recalled)
         scans = {scan_in(row) for row in rows.values()}
-        left, named = dict(rows), dict[Scan, Row]()
+        # A report may come before its file is known: the row without a file has it.
+        left = {key: _with_news(row, news) for key, row in rows.items()}
+        named: dict[Scan, Row] = {}
         has_scan: set[_Key] = set()
         bereaved: dict[Scan, Row] = {}
+        lacking: set[Scan | None] = set()
         to_mark = scope if scope and can_tell(scope) else ""
         with self._rewriting() as (table, write):
             for row in table:
@@ -271,6 +276,8 @@ class ReportIndex:
                         bereaved.setdefault(scan, before)
                 elif scan in news:
                     if not row.get("file") and news[scan].get("file"):
+                        if has_report(row):
+                            named[scan] = row
                         continue  # the file is known now
                     row = with_news_of_its_scan(row, news[scan])
                 elif scan is None and self._is_gone(row, scope):
@@ -281,6 +288,8 @@ class ReportIndex:
                         bereaved.setdefault(scan, row)
                 write(row)
                 scan = scan_in(row)
+                if new is not None and not has_report(row):
+                    lacking.add(scan)
                 if scan is not None and scan in scans and (scan not in named or has_report(row)):
                     named[scan] = row
             files = {scan_in(row) for row in left.values() if row["file"]}
@@ -289,13 +298,13 @@ class ReportIndex:
                 if self._first_of.get(key) in has_scan:
                     continue  # the row of the volume, which an earlier run sent, counts it
                 if row["file"]:
-                    known = None if scan is None else named.get(scan) or news.get(scan)
-                    write(row if known is None else with_report_of(row, known))
+                    write(_with_news(row, named))
                 # What happened to a scan whose file nobody knows needs no row if another one names
                 # its file; and without a report there is nothing to tell.
                 elif has_report(row) and scan not in files and scan not in named:
                     write(row)
-        return bereaved
+        reported = {scan: row for scan, row in named.items() if scan in lacking and has_report(row)}
+        return bereaved, reported
 
     def _is_gone(self, row: Row, scope: str) -> bool:
         """Whether a row of an earlier run, which has no scan, is about a file that this run did not
@@ -349,11 +358,19 @@ def _whole(row: Row) -> Row:
     return row
 
 
+def _with_news(row: Row, news: Mapping[Scan, Row]) -> Row:
+    """A row, with what another one knows of the report of its scan."""
+    scan = scan_in(row)
+    return with_report_of(row, news[scan]) if scan is not None and scan in news else row
+
+
 def _news(rows: Iterable[Row]) -> dict[Scan, Row]:
-    """What is new about each scan: its report, else what a row says."""
+    """What is new about each scan: its report, else what a row says. That a file is a copy says
+    nothing about the others."""
     news: dict[Scan, Row] = {}
     for row in rows:
         scan = scan_in(row)
-        if scan is not None and (scan not in news or has_report(row)):
+        is_news = has_report(row) or row[OUTCOME] != FileOutcome.COPY
+        if scan is not None and is_news and (scan not in news or has_report(row)):
             news[scan] = row
     return news

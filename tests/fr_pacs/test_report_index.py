@@ -3,6 +3,7 @@
 import csv
 import time
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from common.domain.report_index import COLUMNS
 from common.errors import SettingsError
 from common.runtime.logger import get_log
 from fr_pacs.report_folder import ReportFolder
+from fr_pacs.report_index import ReportIndex
 from fr_pacs.sources.base import Account, Origin
 from tests.factories import together
 from tests.fr_pacs.report_folders import (
@@ -269,6 +271,45 @@ def test_a_report_whose_file_comes_with_it_has_one_row(tmp_path: Path) -> None:
         reports.account(waiting("a.nii", ONE))
         reports.write(report(ONE))
     assert about(tmp_path, "file", "outcome", "report") == [("a.nii", "reported", ONE)]
+
+
+def _found(index: ReportIndex) -> None:
+    index.begin("/data", [waiting("a.nii"), waiting("b.nii")])
+
+
+def _acknowledged(index: ReportIndex) -> None:
+    index.account(account(FileOutcome.WAITING, "no report yet", "a.nii", scan_id=ONE))
+
+
+def _copied(index: ReportIndex) -> None:
+    index.account(account(FileOutcome.COPY, "the same image as a.nii", "b.nii", scan_id=ONE))
+
+
+def _delivered(index: ReportIndex) -> None:
+    index.add(report(ONE), [], ONE)  # Fr-HUB sends it before this run has found its file
+
+
+@pytest.mark.parametrize("delivered_at", range(4))
+@pytest.mark.parametrize("written_before", list(product((False, True), repeat=3)))
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_report_that_comes_before_its_file_is_never_lost(
+    tmp_path: Path, delivered_at: int, written_before: tuple[bool, ...], is_known: bool
+) -> None:
+    steps = [_found, _acknowledged, _copied]
+    steps.insert(delivered_at, _delivered)
+    index = ReportIndex(tmp_path, get_log(), "pacs-1")
+    if is_known:  # an earlier run was killed before it had an answer
+        _found(index)
+    for step, is_written in zip(steps, (is_known, *written_before), strict=True):
+        if is_written:
+            index.close()
+            index = ReportIndex(tmp_path, get_log(), "pacs-1")
+        step(index)
+    index.close()
+    assert about(tmp_path, "file", "outcome", "report") == [
+        ("a.nii", "reported", ONE),
+        ("b.nii", "copy", ONE),
+    ]
 
 
 def test_a_table_without_outcomes_is_continued(tmp_path: Path) -> None:
