@@ -48,6 +48,10 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
             "The file says where its first frame lies but not the others: they are taken to follow "
             "along its normal, and the image may be upside down."
         ),
+        "thickness_unknown": (
+            "The file has one slice and does not say how thick it is: 1 mm was assumed, so volumes "
+            "are a guess."
+        ),
         "real_world_values": (
             "The file says how its values become measurements (real-world values), which Fr does "
             "not apply: the image is not in the unit of the measurement."

@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
+from common.domain.affine import Affine
+from common.domain.scan import check_affine
 from common.domain.types import DType, hash_voxels
 from common.domain.validation_errors import explain
 from common.errors import SourceError
@@ -102,6 +104,7 @@ class FileTask:
             raise SourceError(f"voxels of type {array.dtype.name}: convert them to float32")
         if not _any_finite(array):
             raise SourceError("an empty volume: no voxel has a finite value; export it again")
+        _check_affine(affine)
         # A view, not a copy: formats return voxels in Fortran order.
         voxels = array.ravel(order="F").view(np.uint8).data.toreadonly()
         scan = header_of(
@@ -115,6 +118,15 @@ class FileTask:
             affine=affine,
         )
         return LoadedScan(scan, voxels, origin=self.origin)
+
+
+def _check_affine(affine: Affine | None) -> None:
+    if affine is None:
+        return
+    try:
+        check_affine(np.array(affine))
+    except ValueError as error:
+        raise SourceError(f"{error}; correct its header, or convert the image again") from error
 
 
 def _any_finite(array: npt.NDArray[Any]) -> bool:

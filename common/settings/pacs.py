@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -215,8 +216,11 @@ class PacsSettings(WireSettings):
     def _check_volumes(cls, value: str) -> str:
         unknown = [role for role in _words(value) if role not in (*VOLUME_ROLES, "all")]
         if unknown or not _words(value):
+            near = [m for role in unknown for m in get_close_matches(role, VOLUME_ROLES, n=1)]
+            meant = f" (did you mean {near[0]}?)" if near else ""
             raise ValueError(
-                f"{value!r} names no volumes: write all, or some of {', '.join(VOLUME_ROLES)}"
+                f"{value!r} names no volumes{meant}: write all, or some of "
+                f"{', '.join(VOLUME_ROLES)}"
             )
         return value
 

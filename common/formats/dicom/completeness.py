@@ -71,6 +71,8 @@ def problems_of(planes: Sequence[Slice]) -> Iterator[str]:
     slices = {plane.claims.slices for plane in planes}
     if (len(slices) == 1 and (slices.pop() or 0) > len(planes)) or _every_second(planes):
         yield "slices_missing"
+    if len(planes) == 1 and not (planes[0].claims.spacing or planes[0].claims.thickness):
+        yield "thickness_unknown"
     if _contradicts(planes) or _too_close(planes):
         yield "positions_contradict"
 

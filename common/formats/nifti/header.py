@@ -14,6 +14,7 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.spm2analyze import Spm2AnalyzeHeader
 
 from common.errors import SourceError
+from common.formats.compression import MAGIC_BYTES, inflater_for
 from common.formats.nifti.geometry import affine_of
 from common.formats.nifti.layout import Layout
 from common.formats.nifti.mgh import may_be_mgh, parse_mgh
@@ -70,6 +71,8 @@ def parse_header(block: bytes, *, pair: bool = False) -> Layout:
         return _parse_analyze(block)
     if kind is None and may_be_mgh(block):
         return parse_mgh(block)
+    if kind is None and inflater_for(block[:MAGIC_BYTES]):
+        raise SourceError("compressed twice: unpack it once, as with gunzip, and send it again")
     if kind is None:
         raise SourceError(
             "not a NIfTI file: it does not begin with a NIfTI-1 or NIfTI-2 header; copy or convert "

@@ -11,6 +11,7 @@ from common.errors import SourceError
 from common.scan_files.file_tasks import FailedTask
 from common.scan_files.files import FileSource
 from fr_pacs.sources.base import Source
+from tests.common.formats.dicom.dicom_files import writer
 from tests.fr_pacs.sources.image_folders import CT, Save, outcomes
 
 
@@ -65,6 +66,14 @@ def test_a_volume_without_a_finite_value_is_refused_and_others_are_sent(save: Sa
     data[1, 1, 1] = 3
     assert list(outcomes(save("a.nii", data)).values()) == ["sent"]
     assert list(outcomes(save("a.nii", np.ones((2, 2, 2), np.uint8))).values()) == ["sent"]
+
+
+def test_pixels_of_no_size_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = writer(tmp_path)(1, PixelSpacing=[1e-9, 1e-9])
+    assert list(outcomes(path).values()) == [
+        "the affine is singular: it places all voxels in one plane; correct its header, or convert "
+        "the image again"
+    ]
 
 
 def test_a_file_that_vanishes_fails_with_the_reason(save: Save) -> None:

@@ -154,6 +154,13 @@ def test_volumes_are_named_by_their_roles(given: list[str], wanted: set[str]) ->
     assert load_settings(PacsSettings, "fr", given).wanted_volumes == wanted
 
 
-@pytest.mark.parametrize("value", ["difusion", ","])
-def test_volumes_of_no_role_are_refused(value: str) -> None:
-    assert "names no volumes: write all, or some of" in error_for(PacsSettings, "--volumes", value)
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("difusion", "(did you mean diffusion?): write all"),
+        ("qqq", "names no volumes: write all, or some of"),
+        (",", "names no volumes: write all, or some of"),
+    ],
+)
+def test_volumes_of_no_role_are_refused(value: str, told: str) -> None:
+    assert told in error_for(PacsSettings, "--volumes", value)

@@ -47,6 +47,14 @@ def test_fewer_slices_than_a_volume_has_are_missed(planes: list[Slice]) -> None:
     assert [*problems_of(claimed(planes, slices=5))] == []
 
 
+def test_a_slice_alone_needs_a_thickness(planes: list[Slice]) -> None:
+    one = planes[:1]
+    assert [*problems_of(claimed(one))] == ["thickness_unknown"]
+    assert [*problems_of(claimed(one, thickness=4.0))] == []
+    assert [*problems_of(claimed(one, spacing=5.0))] == []
+    assert [*problems_of(claimed(planes))] == []
+
+
 def test_every_second_slice_is_missed(planes: list[Slice]) -> None:
     assert [*problems_of(claimed(planes, spacing=2.5, thickness=2.5))] == ["slices_missing"]
     assert [*problems_of(claimed(planes, spacing=5.0, thickness=4.0))] == []

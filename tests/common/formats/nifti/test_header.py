@@ -91,6 +91,12 @@ def test_an_axis_of_no_voxels_is_refused(save: Save) -> None:
     assert reason(path) == "an empty volume: axes of 0x2x2 voxels; export it again"
 
 
+def test_a_file_that_was_compressed_twice_is_named_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(gzip.compress(gzip.compress(bytes(2000))))
+    assert reason(path).startswith("compressed twice: unpack it once")
+
+
 def test_the_header_of_a_pair_in_a_single_file_is_refused(save: Save) -> None:
     path = patched(save(np.zeros((2, 2, 2), np.uint8)), 344, "<4s", b"ni1\0")
     assert "half of a .hdr/.img pair, but its name says that it is a single file" in reason(path)
