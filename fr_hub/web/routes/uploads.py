@@ -6,7 +6,7 @@ user's, answers as if it did not exist, and the client starts again.
 """
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
@@ -17,7 +17,7 @@ from common.domain.user import Right
 from fr_hub.web.access import CurrentTenant, CurrentUser, requires
 from fr_hub.web.context import WebContext
 from fr_hub.web.openapi import FILES_FORM
-from fr_hub.web.problems import Problem
+from fr_hub.web.problems import FieldError, Problem
 from fr_hub.web.uploads.at_once import finished, store_form
 from fr_hub.web.uploads.bodies import content_length, parsed, receive, small_body
 from fr_hub.web.uploads.desk import UploadDesk
@@ -28,6 +28,7 @@ from fr_hub.web.uploads.messages import (
     answer_of,
 )
 from fr_hub.web.uploads.refusals import refusals, too_much, wrong_offset
+from fr_hub.web.uploads.results import FileResult
 from fr_hub.web.uploads.upload import Owner, TooMuch, Upload, WrongOffset
 
 CHUNK_BYTES = 8 * MIB
@@ -35,6 +36,9 @@ CHUNK_BYTES = 8 * MIB
 
 PIECE_TYPE = "application/offset+octet-stream"
 """The media type of a piece of an upload, in the OpenAPI document; any other is taken, too."""
+
+_ERRORS_MAX = 100
+"""Files whose reasons an answer without a scan gives."""
 
 _TUS = {"Cache-Control": "no-store"}
 
@@ -244,5 +248,18 @@ async def upload_scans(
     volumes: Annotated[Literal["default", "all"], Query()] = "default",
 ) -> FinishedUpload:
     """Upload any number of files in one form, such as ``curl -F file=@a.nii.gz`` sends, and store
-    the scans in them."""
-    return answer_of(await store_form(request, desk, owner, all_volumes=volumes == "all"))
+    the scans in them. If no file holds a scan that Fr can read, the answer is 422, so that ``curl
+    --fail`` notices."""
+    results = await store_form(request, desk, owner, all_volumes=volumes == "all")
+    if not any(one.scans for one in results):
+        raise _no_scan(results)
+    return answer_of(results)
+
+
+def _no_scan(results: Sequence[FileResult]) -> Problem:
+    errors = [
+        FieldError(field=one.name, message=one.reason or "it holds no scan")
+        for one in results[:_ERRORS_MAX]
+    ]
+    detail = "No file holds a scan that Fr can read: 'errors' gives the reason for each file."
+    return Problem(422, "no_scan", detail, errors=errors)

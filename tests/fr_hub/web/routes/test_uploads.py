@@ -186,6 +186,19 @@ def test_a_form_stores_all_its_files_and_says_what_became_of_each(
     assert files_under(context) == []
 
 
+def test_a_form_without_a_scan_is_an_error_that_names_each_file(
+    clinician: TestClient, tmp_path: Path, context: WebContext
+) -> None:
+    cut = nifti(tmp_path)[:60]
+    files = [("file", ("cut.nii.gz", cut)), ("file", ("notes.txt", b"not an image"))]
+    answer = clinician.post("/api/v1/scans", files=files)
+    assert (answer.status_code, answer.json()["code"]) == (422, "no_scan")
+    found = {one["field"]: one["message"] for one in answer.json()["errors"]}
+    assert set(found) == {"cut.nii.gz", "notes.txt"}
+    assert "copy it again" in found["cut.nii.gz"]
+    assert files_under(context) == []
+
+
 @pytest.mark.parametrize("other", [(Role.CLINICIAN, NORTH), (Role.CLINICIAN, "default")])
 def test_an_upload_of_another_answers_as_one_that_does_not_exist(
     clinician: TestClient, client_of: ClientOf, other: tuple[Role, str]

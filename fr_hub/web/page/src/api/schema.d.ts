@@ -697,7 +697,8 @@ export interface paths {
         /**
          * Upload Scans
          * @description Upload any number of files in one form, such as ``curl -F file=@a.nii.gz`` sends, and store
-         *     the scans in them.
+         *     the scans in them. If no file holds a scan that Fr can read, the answer is 422, so that ``curl
+         *     --fail`` notices.
          *
          *     Needs the right `upload`.
          */
