@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from common.domain.file_outcomes import FileOutcome
-from common.domain.skipped_kinds import PARTS, counted, place
+from common.domain.skipped_kinds import PARTS, SLICES, counted, place
 from common.domain.volume_roles import VOLUME_ROLES
 from common.runtime.logger import RateLimitedLog
 from common.runtime.run_totals import Copy, Latency, Totals
@@ -166,9 +166,8 @@ class RunCounter:
             total = Counter(self._skipped) + Counter(files.counts)
             self._skipped = {kind: total[kind] for kind in sorted(total, key=place)}
         for (folder, kind), count in files.by_folder.items():
-            what = "volumes that VOLUMES excludes" if kind in VOLUME_ROLES else "files, not images"
             told = self._log.warning if kind == "damaged_copy" else self._log.info
-            told(f"skipped {what}", folder=folder, files=counted(kind, count))
+            told(f"skipped {_what(kind)}", folder=folder, files=counted(kind, count))
         by_kind: dict[str, list[str]] = {}
         for file in files:
             label = self._reveal(file.label)
@@ -446,3 +445,10 @@ class RunCounter:
                 megabytes=self._bytes / 1e6,
                 latency_ms=latency,
             )
+
+
+def _what(kind: str) -> str:
+    """What is skipped of a kind, for the log."""
+    if kind in SLICES:
+        return "slices"
+    return "volumes that VOLUMES excludes" if kind in VOLUME_ROLES else "files, not images"

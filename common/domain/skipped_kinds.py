@@ -60,6 +60,9 @@ SKIPPED_KINDS: dict[str, tuple[str, str]] = {
 """Each kind in the singular and the plural, as people read it."""
 
 
+SLICES = ("copy", "damaged_copy", "repeat", "stray")
+"""Slices of a series that are not in its volumes."""
+
 PARTS = ("copy", "repeat", "stray")
 """What may be a part of a file whose other parts are sent."""
 
