@@ -60,6 +60,7 @@ def watch_killed(scene: Scene) -> None:
     wanted = sorted({truth.voxels_hash for truth in truths.values()})
     world.wait(lambda: reported(world, wanted) == wanted, _ENDS_S, 0.5)
     _has_rows(scene, reports, len(wanted), len(names))
+    world.cluster.wait_ready(slot)  # the last kill may have come after the last row
     [code] = world.cluster.stop(slot)
     scene.demand(code == 0, "files", f"its sender ended with exit code {code}: see its log")
     slot.settings = before
