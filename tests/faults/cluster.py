@@ -185,6 +185,10 @@ class Cluster:
             for pid in pids if with_processors else pids[:1]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+            if pids and slot.process is not None:
+                # Until then it would still seem to run.
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    slot.process.wait(_CHECK_S)
             slot.kills += bool(pids)
 
     def signal_all(self, slot: Slot, number: int) -> None:

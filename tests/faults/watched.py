@@ -99,8 +99,13 @@ def _has_rows(scene: Scene, reports: Path, images: int, files: int) -> None:
 
     right = images, images, files, files
     scene.world.wait(lambda: counts() == right, _ENDS_S, 0.5)
+    is_right = counts() == right
+    if not is_right:
+        columns = ("file", OUTCOME, "reason", "scan_id", REPORT)
+        for row in rows():
+            scene.tell(" | ".join(row[name] for name in columns))
     scene.demand(
-        counts() == right,
+        is_right,
         "files",
         f"index.csv has reported, reports, files and rows {counts()}, not {right}",
     )
