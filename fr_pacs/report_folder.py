@@ -1,9 +1,11 @@
 """REPORTS: the folder of the reports, whose files are named after their input, and its index."""
 
+import contextlib
 import os
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -55,6 +57,8 @@ class ReportFolder:
             self._maps.setdefault(name, set()).add(label_map)
         # Only names that are not the id alone.
         self._names = {scan_id_in(name): name for name in names if scan_id_in(name) != name}
+        self._found = frozenset(map(scan_id_in, names))
+        """The scans whose reports were here at the start."""
         self._last: BrainReport | None = None
         """The report that was read last, for further copies of its image."""
         self._index = ReportIndex(folder, log, pacs)
@@ -112,7 +116,22 @@ class ReportFolder:
 
     def begin(self, source: AccountsForFiles) -> None:
         """Note in the index what is known of each file before the first scan is sent."""
-        self._index.begin(source.path, source.accounts())
+        accounts = list(source.accounts())
+        self._index.begin(source.path, accounts)
+        # A kill came between a report and its row, and Fr-HUB does not send the report again.
+        with contextlib.suppress(OSError):  # the index tells of it
+            known = {one.scan_id for one in accounts} & self._found
+            lacking = self._index.without_report(known) if known else known
+            of_scan: dict[str, list[Account]] = {scan_id: [] for scan_id in lacking}
+            for one in accounts:
+                if one.scan_id in of_scan:
+                    is_copy = one.outcome is FileOutcome.COPY
+                    outcome = FileOutcome.COPY if is_copy else FileOutcome.REPORTED
+                    reason = one.reason if is_copy else ""
+                    of_scan[one.scan_id].append(replace(one, outcome=outcome, reason=reason))
+            for scan_id, these in of_scan.items():
+                self._add_existing(scan_id, these)
+        self._found = frozenset()
 
     def account(self, account: Account) -> None:
         """Note in the index what became of files. A copy of an image has the report of its scan;

@@ -138,6 +138,19 @@ class ReportIndex:
                     self._recalled.add(row_key(row))
             self._changed.notify_all()
 
+    def without_report(self, scan_ids: Iterable[str]) -> set[str]:
+        """Those of these scans that no row of the table names with a report.
+
+        Raises:
+            OSError: the table cannot be read.
+        """
+        left = set(scan_ids)
+        with self._locked(), self._table() as (_, table):
+            for row in table:
+                if has_report(row) and row.get("pacs") == self._pacs:
+                    left.discard(row.get("scan_id", ""))
+        return left
+
     def account(self, account: Account) -> None:
         """Note what became of files; their rows are written soon."""
         self._note(self._rows_of(account))
@@ -255,6 +268,7 @@ class ReportIndex:
         those of which a row lacks the report that another row had, each with that one."""
         news = _news(row for key, row in rows.items() if key not in recalled)
         scans = {scan_in(row) for row in rows.values()}
+        with_file = {scan_in(row) for row in rows.values() if row["file"]}
         # A report may come before its file is known: the row without a file has it.
         left = {key: _with_news(row, news) for key, row in rows.items()}
         named: dict[Scan, Row] = {}
@@ -265,6 +279,11 @@ class ReportIndex:
         with self._rewriting() as (table, write):
             for row in table:
                 key, scan = row_key(row), scan_in(row)
+                if scan is not None and scan in with_file and not row.get("file"):
+                    if has_report(row):  # the file is known now
+                        named[scan] = row
+                        lacking.add(scan)
+                    continue
                 new = left.pop(key, None)
                 if new is not None and key in recalled and scan == scan_in(new):
                     new = None
@@ -275,10 +294,6 @@ class ReportIndex:
                     elif scan is not None and has_report(before):
                         bereaved.setdefault(scan, before)
                 elif scan in news:
-                    if not row.get("file") and news[scan].get("file"):
-                        if has_report(row):
-                            named[scan] = row
-                        continue  # the file is known now
                     row = with_news_of_its_scan(row, news[scan])
                 elif scan is None and self._is_gone(row, scope):
                     continue
@@ -292,7 +307,6 @@ class ReportIndex:
                     lacking.add(scan)
                 if scan is not None and scan in scans and (scan not in named or has_report(row)):
                     named[scan] = row
-            files = {scan_in(row) for row in left.values() if row["file"]}
             for key, row in left.items():
                 scan = scan_in(row)
                 if self._first_of.get(key) in has_scan:
@@ -301,7 +315,7 @@ class ReportIndex:
                     write(_with_news(row, named))
                 # What happened to a scan whose file nobody knows needs no row if another one names
                 # its file; and without a report there is nothing to tell.
-                elif has_report(row) and scan not in files and scan not in named:
+                elif has_report(row) and scan not in with_file and scan not in named:
                     write(row)
         reported = {scan: row for scan, row in named.items() if scan in lacking and has_report(row)}
         return bereaved, reported

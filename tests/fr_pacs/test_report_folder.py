@@ -14,7 +14,20 @@ from common.runtime.logger import get_log
 from fr_pacs.report_files import write_report
 from fr_pacs.report_folder import ReportFolder
 from fr_pacs.sources.base import Account, account_of_copy
-from tests.fr_pacs.report_folders import ONE, TWO, about, names, opened, origin, report, rows, write
+from tests.fr_pacs.report_folders import (
+    ONE,
+    TWO,
+    about,
+    account,
+    begin,
+    names,
+    opened,
+    origin,
+    report,
+    rows,
+    waiting,
+    write,
+)
 
 
 def test_the_files_are_named_after_the_input_and_the_row_names_both(tmp_path: Path) -> None:
@@ -151,6 +164,23 @@ def test_a_report_whose_row_a_kill_prevented_gets_it_at_the_next_start(tmp_path:
     assert about(tmp_path, "file", "outcome", "report") == [
         ("a.nii", "reported", f"a__{ONE}"),
         ("b.nii", "waiting", ""),
+    ]
+
+
+def test_a_report_that_came_before_its_row_named_a_scan_gets_it_once_the_scan_is_known_again(
+    tmp_path: Path,
+) -> None:
+    begin(tmp_path, waiting("a.nii"), waiting("c.nii"))
+    before = (tmp_path / "index.csv").read_text()
+    write(tmp_path, report(ONE), origin("a.nii"))
+    (tmp_path / "index.csv").write_text(before)  # as a kill leaves it
+    # A watched folder knows its scans again, and their reports do not come again.
+    copied = account(FileOutcome.COPY, "the same image as a.nii", "b.nii", scan_id=ONE)
+    begin(tmp_path, waiting("a.nii", ONE), copied, waiting("c.nii", TWO))
+    assert about(tmp_path, "file", "outcome", "report") == [
+        ("a.nii", "reported", f"a__{ONE}"),
+        ("c.nii", "waiting", ""),
+        ("b.nii", "copy", f"a__{ONE}"),
     ]
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import time
+from collections.abc import Callable
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -277,6 +278,11 @@ def _found(index: ReportIndex) -> None:
     index.begin("/data", [waiting("a.nii"), waiting("b.nii")])
 
 
+def _recalled(index: ReportIndex) -> None:
+    known = account(FileOutcome.COPY, "the same image as a.nii", "b.nii", scan_id=ONE)
+    index.begin("/data", [waiting("a.nii", ONE), known])
+
+
 def _acknowledged(index: ReportIndex) -> None:
     index.account(account(FileOutcome.WAITING, "no report yet", "a.nii", scan_id=ONE))
 
@@ -292,15 +298,22 @@ def _delivered(index: ReportIndex) -> None:
 @pytest.mark.parametrize("delivered_at", range(4))
 @pytest.mark.parametrize("written_before", list(product((False, True), repeat=3)))
 @pytest.mark.parametrize("is_known", [False, True])
+@pytest.mark.parametrize(
+    "steps", [[_found, _acknowledged, _copied], [_recalled, _copied]], ids=["new", "known"]
+)
 def test_a_report_that_comes_before_its_file_is_never_lost(
-    tmp_path: Path, delivered_at: int, written_before: tuple[bool, ...], is_known: bool
+    tmp_path: Path,
+    steps: list[Callable[[ReportIndex], None]],
+    delivered_at: int,
+    written_before: tuple[bool, ...],
+    is_known: bool,
 ) -> None:
-    steps = [_found, _acknowledged, _copied]
+    steps = list(steps)
     steps.insert(delivered_at, _delivered)
     index = ReportIndex(tmp_path, get_log(), "pacs-1")
     if is_known:  # an earlier run was killed before it had an answer
         _found(index)
-    for step, is_written in zip(steps, (is_known, *written_before), strict=True):
+    for step, is_written in zip(steps, (is_known, *written_before), strict=False):
         if is_written:
             index.close()
             index = ReportIndex(tmp_path, get_log(), "pacs-1")
