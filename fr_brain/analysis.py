@@ -23,6 +23,7 @@ from fr_brain.analyzers.registry import Registry
 from fr_brain.analyzers.running import analyse_scan
 from fr_brain.current_scan import CurrentScan
 from fr_brain.findings_check import checked_findings
+from fr_brain.follow_up import FollowUps
 from fr_brain.input_quality import with_input_problems
 from fr_brain.label_maps import pack_maps
 from fr_brain.limits import memory_limit_mib, resident_mib
@@ -92,6 +93,7 @@ class ScanAnalysis:
         self._retry = retry
         self._log = log
         self._limited_log = limited_log
+        self._follow_ups = FollowUps(store.earlier_scans, retry, limited_log)
         self._have_run: set[str] = set()  # analyzers, by name
         self._excused: set[str] = set()  # scans, by key
 
@@ -131,9 +133,12 @@ class ScanAnalysis:
                 )
             took_ms = (time.perf_counter() - began) * 1000
             self._have_run.add(analyzer.name)
+            findings = checked_findings(analysis.findings)
+            with self._current_scan.analysing(made_by):
+                findings = self._follow_ups.added(findings, analysis, claim.scan, made_by)
             report = BrainReport.of(
                 claim.scan,
-                with_input_problems(checked_findings(analysis.findings), claim.scan.problems),
+                with_input_problems(findings, claim.scan.problems),
                 made_by,
                 run_time_ms=took_ms,
                 revision=claim.revision,

@@ -38,7 +38,9 @@ def checked_findings(findings: AnyFindings) -> AnyFindings:
     try:
         if type(findings) is not Findings or findings.parameters or findings.thresholds:
             findings = kind.model_validate(findings.model_dump(warnings="error"))
-        size = most_bytes(findings) if isinstance(findings, Findings) else _ROOM + 1
+        size = _ROOM + 1
+        if isinstance(findings, Findings) and findings.follow_up is None:
+            size = most_bytes(findings)
         if size > _ROOM:
             size = stored_bytes(findings.model_dump())
     except ValidationError as error:
@@ -56,8 +58,8 @@ def checked_findings(findings: AnyFindings) -> AnyFindings:
 
 
 def most_bytes(findings: Findings) -> int:
-    """No fewer bytes than the findings take as BSON. Encoding all findings to know would cost a
-    tenth of the time that a small scan takes."""
+    """No fewer bytes than findings without a follow-up take as BSON. Encoding all findings to know
+    would cost a tenth of the time that a small scan takes."""
     size = _FIXED_BYTES
     for text in (*findings.quality.reasons, *findings.quality.flags, *findings.limitations):
         size += _ITEM_BYTES + _CHARACTER_BYTES * len(text)

@@ -5,8 +5,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from common.domain.always_valid import AlwaysValid
 from common.domain.ecg_measures import EcgMeasures
-from common.domain.findings import AlwaysValid, AnyQuality, Verdict
+from common.domain.findings import AnyQuality, Verdict
 from common.domain.types import Count, Name, Text, Value
 
 

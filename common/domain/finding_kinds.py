@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag, WithJsonSchema
 
+from common.domain.always_valid import AlwaysValid
 from common.domain.ecg_findings import EcgFindings
-from common.domain.findings import AlwaysValid, AnyQuality, Findings
+from common.domain.findings import AnyQuality, Findings
 from common.domain.types import WHOLE_BELOW, Count, Name, Text, Value
 
 OWN_KINDS = ("brain", "ecg")

@@ -2,13 +2,15 @@
 their unit. ``finding_kinds`` has the findings of other kinds of scans.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from common.domain.types import Affine, Count, Flag, Frozen, Name, Text, Value
+from common.domain.always_valid import AlwaysValid
+from common.domain.follow_up import FollowUp
+from common.domain.types import Affine, Count, Flag, Name, Positive, Text, Value
 
 LESIONS_LISTED_MAX = 500
 """The most lesions that a report lists one by one."""
@@ -29,32 +31,6 @@ class Region(StrEnum):
     JUXTACORTICAL = "juxtacortical"  # in or beside the cortex
     INFRATENTORIAL = "infratentorial"  # in cerebellum or brain stem
     DEEP_WHITE_MATTER = "deep_white_matter"  # none of these
-
-
-class AlwaysValid(Frozen):
-    """Base of the findings. Analyzers are plug-ins, so no way of making findings goes around the
-    rules: a changed copy is validated, and so is an instance of a subclass that is used as one.
-    """
-
-    model_config = ConfigDict(revalidate_instances="subclass-instances")
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """As pydantic's, but validates what is changed.
-
-        Raises:
-            ValidationError: the changed copy is not valid.
-        """
-        copied = super().model_copy(update=update, deep=deep)
-        return type(self).model_validate(dict(copied)) if update else copied
-
-    @classmethod
-    def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
-        """As pydantic's, but validates.
-
-        Raises:
-            ValidationError: the values are not valid.
-        """
-        return cls.model_validate(values)
 
 
 class AnyQuality(AlwaysValid):
@@ -92,10 +68,10 @@ class Quality(AnyQuality):
 class Lesion(AlwaysValid):
     """One connected lesion."""
 
-    id: Count | None = Field(
-        default=None, ge=1, description="position in the list; 1 is the largest lesion"
+    id: Positive | None = Field(
+        default=None, description="position in the list; 1 is the largest lesion"
     )
-    voxels: Count = Field(ge=1, description="number of voxels (grid: cells)")
+    voxels: Positive = Field(description="number of voxels (grid: cells)")
     volume_ml: float | None = Field(
         description="volume, ml; null if the image has no affine, or a reason withholds it"
     )
@@ -115,9 +91,8 @@ class Lesion(AlwaysValid):
         description="region by the criteria of McDonald 2017; deep_white_matter is none of the "
         "others, deep grey matter included; null if it is withheld: see registration",
     )
-    slice_number: Count | None = Field(
+    slice_number: Positive | None = Field(
         default=None,
-        ge=1,
         description="slice of the centroid: its position along the image's third axis, from 1",
     )
     extent_mm: tuple[float, float, float] | None = Field(
@@ -307,6 +282,10 @@ class Findings(AlwaysValid):
     )
     registration: HeadRegistration | None = Field(
         default=None, description="null if the analyzer does not register the head"
+    )
+    follow_up: FollowUp | None = Field(
+        default=None,
+        description="what changed since the subject's previous scan; null if Fr knows of none",
     )
     parameters: dict[Name, Value] = Field(
         default={},

@@ -11,7 +11,7 @@ from common.domain.scan import BrainScan, Signal
 from common.domain.scan_key import scan_key
 from common.domain.types import Frozen, Identifier, Instant, ScanType, utc_now
 
-REPORT_SCHEMA_VERSION = 4
+REPORT_SCHEMA_VERSION = 5
 """Grows when a report's fields or their meaning change. Stored reports keep their version;
 ``BrainReport`` reads all versions."""
 

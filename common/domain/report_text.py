@@ -1,6 +1,5 @@
 """A report as a few lines of plain text."""
 
-import math
 from collections.abc import Iterator, Sequence
 
 from common.domain.ecg_findings import EcgFindings
@@ -8,6 +7,7 @@ from common.domain.ecg_report_text import about_signal, ecg_lines
 from common.domain.finding_kinds import OtherFindings
 from common.domain.findings import (
     AnyQuality,
+    Findings,
     HeadRegistration,
     Lesion,
     Lesions,
@@ -19,9 +19,10 @@ from common.domain.findings import (
     Volumes,
     about_absence,
 )
+from common.domain.follow_up_text import follow_up_lines
 from common.domain.input_problems import ORIENTATION_GUESSED
 from common.domain.report import BrainReport
-from common.domain.text_lines import one_line, wrapped
+from common.domain.text_lines import in_ml, one_line, place, wrapped
 
 LESIONS_SHOWN = 5
 
@@ -66,6 +67,8 @@ def _lines(report: BrainReport) -> Iterator[str]:
         yield from _withheld(findings.lesions, findings.registration)
     if findings.volumes is not None:
         yield f"Volumes:   {_volumes(findings.volumes)}"
+    if isinstance(findings, Findings) and findings.follow_up is not None:
+        yield from follow_up_lines(findings.follow_up)
     yield (
         f"Analyzer:  {one_line(report.analyzer.name)} {one_line(report.analyzer.version)}, "
         f"{report.analysed_at:%Y-%m-%d %H:%M:%S} UTC, in {report.run_time_ms:.0f} ms; "
@@ -129,7 +132,7 @@ def _lesions(lesions: Lesions, quality: Quality) -> Iterator[str]:
     if not lesions.count:
         yield f"Lesions:   {one_line(about_absence(lesions, quality))}"
         return
-    total = f", {_ml(lesions.volume_ml)} in total" if lesions.volume_ml is not None else ""
+    total = f", {in_ml(lesions.volume_ml)} in total" if lesions.volume_ml is not None else ""
     missed = f"; {one_line(lesions.missed)}" if lesions.missed is not None else ""
     yield f"Lesions:   {lesions.count}{total}{missed}"
     if lesions.by_size is not None:
@@ -147,7 +150,7 @@ def _lesions(lesions: Lesions, quality: Quality) -> Iterator[str]:
 def _regions(regions: RegionCounts) -> Iterator[str]:
     for region in Region:
         load: RegionLoad = getattr(regions, region)
-        total = f" ({_ml(load.volume_ml)})" if load.count and load.volume_ml is not None else ""
+        total = f" ({in_ml(load.volume_ml)})" if load.count and load.volume_ml is not None else ""
         yield f"{load.count} {_region_name(region)}{total}"
 
 
@@ -163,9 +166,9 @@ def _withheld(lesions: Lesions, registration: HeadRegistration | None) -> Iterat
 
 
 def _lesion(lesion: Lesion) -> str:
-    parts = [f"{lesion.voxels} voxels" if lesion.volume_ml is None else _ml(lesion.volume_ml)]
+    parts = [f"{lesion.voxels} voxels" if lesion.volume_ml is None else in_ml(lesion.volume_ml)]
     if lesion.centroid_mm is not None:
-        parts.append(f"at {_place(lesion.centroid_mm)} mm")
+        parts.append(f"at {place(lesion.centroid_mm)} mm")
     else:
         parts.append(f"at voxel {', '.join(f'{index:.1f}' for index in lesion.centroid_voxel)}")
     if lesion.region is not None:
@@ -183,28 +186,14 @@ def _lesion(lesion: Lesion) -> str:
     return f"#{lesion.id}: {', '.join(parts)}"
 
 
-def _place(mm: tuple[float, float, float]) -> str:
-    """A position in RAS+, such as 'R 12, A 34, S 5'."""
-    ends = ("RL", "AP", "SI")
-    return ", ".join(
-        f"{end[value < 0]} {abs(value):.0f}" for end, value in zip(ends, mm, strict=True)
-    )
-
-
 def _volumes(volumes: Volumes) -> str:
     parts = []
     if volumes.intracranial_ml is not None:
-        parts.append(f"intracranial {_ml(volumes.intracranial_ml)}")
+        parts.append(f"intracranial {in_ml(volumes.intracranial_ml)}")
     for part, name in _PARTS:
         ml, percent = getattr(volumes, f"{part}_ml"), getattr(volumes, f"{part}_percent")
         if ml is not None:
             share = f" ({percent:.1f} %)" if percent is not None else ""
-            parts.append(f"{name} {_ml(ml)}{share}")
-    parts.append(f"head {_ml(volumes.head_ml)}")
+            parts.append(f"{name} {in_ml(ml)}{share}")
+    parts.append(f"head {in_ml(volumes.head_ml)}")
     return ", ".join(parts)
-
-
-def _ml(ml: float) -> str:
-    """A volume with three significant digits, never in exponential notation."""
-    digits = 0 if ml >= 100 else 3 if ml < 0.01 else 2 - math.floor(math.log10(ml))
-    return f"{ml:.{max(0, digits)}f} ml"

@@ -80,6 +80,8 @@ WHOLE_BELOW = 2**53
 """The first positive integer that not every JSON reader represents exactly."""
 
 Count = Annotated[int, Field(ge=0, lt=WHOLE_BELOW)]
+Positive = Annotated[int, Field(ge=1, lt=WHOLE_BELOW)]
+"""Not ``Count`` with another bound in the field: of two bounds, pydantic uses the alias' one."""
 
 Text = Annotated[str, Field(min_length=0)]
 """Any text that can be encoded: only with a constraint does pydantic refuse lone surrogates."""

@@ -20,12 +20,13 @@ from common.store.audit_search import AuditSearch
 from common.store.capacity import Capacity
 from common.store.claims import Claims
 from common.store.connection import Connection
+from common.store.earlier_scans import EarlierScans
 from common.store.erasure import Erasure
 from common.store.error_mapping import translated
 from common.store.failed_scans import FailedScans
 from common.store.failure_causes import FailureCauses
 from common.store.label_check import LabelCheck
-from common.store.labels import LabelReader, LabelWriter
+from common.store.labels import CurrentLabels, LabelReader, LabelWriter
 from common.store.measurements import Measurements
 from common.store.notices import Notices
 from common.store.open_chains import OpenChains
@@ -39,7 +40,7 @@ from common.store.priorities import Priorities
 from common.store.queries import Queries
 from common.store.reconciliation import Reconciliation
 from common.store.recording import UNRECORDED, Recorder
-from common.store.report_reader import ReportReader
+from common.store.report_reader import CurrentReports, ReportReader
 from common.store.report_requests import ReportRequests
 from common.store.reports import Reports
 from common.store.requests import Requests
@@ -108,6 +109,9 @@ class DBManager:
         self.scan_history = ScanHistory(connection)
         self.patients = Patients(connection)
         self.measurements = Measurements(connection)
+        self.earlier_scans = EarlierScans(
+            connection, CurrentReports(connection), CurrentLabels(connection)
+        )
         self.patient_scans = PatientScans(connection)
         self.units = Units(connection)
         self.scan_states = ScanStates(connection)

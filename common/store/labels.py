@@ -107,25 +107,26 @@ class LabelWriter:
                 }
 
 
-class LabelReader:
+class CurrentLabels:
     """Reads label maps, each only for the tenant that its scan belongs to."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
         self._checked: OrderedDict[str, None] = OrderedDict()
 
-    def find(self, tenant: Tenant, key: str, revision: int | None = None) -> StoredLabels | None:
-        """The label maps of a scan's report, the current one or that of a revision; without maps
-        if the report has none. None if there is no such report.
+    def current(self, tenant: Tenant, key: str) -> StoredLabels | None:
+        """The label maps of a scan's current report; without maps if the report has none. None if
+        there is no report.
 
         Raises:
             VoxelsDamaged: nobody can tell what they are.
         """
         report = self._current(tenant, key)
-        if report is not None and revision is not None and revision_of(report) != revision:
-            report = self._earlier(tenant, key, revision)
-        scan = None if report is None else self._scan(tenant, key)
-        if report is None or scan is None:
+        return None if report is None else self._of_report(tenant, key, report)
+
+    def _of_report(self, tenant: Tenant, key: str, report: Document) -> StoredLabels | None:
+        scan = self._scan(tenant, key)
+        if scan is None:
             return None
         try:
             header = BrainScan.stored(scan.get("scan"))
@@ -199,17 +200,33 @@ class LabelReader:
         return found[0] if found else None
 
     @translated
+    def _scan(self, tenant: Tenant, key: str) -> Document | None:
+        found = find(self._db.scans, this_of(tenant, key), {"scan": 1}, hint=BY_ID)
+        return found[0] if found else None
+
+
+class LabelReader(CurrentLabels):
+    """Reads label maps of any revision of a report."""
+
+    def find(self, tenant: Tenant, key: str, revision: int | None = None) -> StoredLabels | None:
+        """The label maps of a scan's report, the current one or that of a revision; without maps
+        if the report has none. None if there is no such report.
+
+        Raises:
+            VoxelsDamaged: nobody can tell what they are.
+        """
+        report = self._current(tenant, key)
+        if report is not None and revision is not None and revision_of(report) != revision:
+            report = self._earlier(tenant, key, revision)
+        return None if report is None else self._of_report(tenant, key, report)
+
+    @translated
     def _earlier(self, tenant: Tenant, key: str, revision: int) -> Document | None:
         wanted = {
             "_id": {"scan": key, "revision": revision},
             "scan_id": {"$eq": key, **owned(tenant)},
         }
         found = find(self._db.history, wanted, _NAMED, hint=BY_ID)
-        return found[0] if found else None
-
-    @translated
-    def _scan(self, tenant: Tenant, key: str) -> Document | None:
-        found = find(self._db.scans, this_of(tenant, key), {"scan": 1}, hint=BY_ID)
         return found[0] if found else None
 
 

@@ -13,10 +13,9 @@ from common.domain.types import DEFAULT_TENANT, Document
 from common.store.connection import Connection
 from common.store.damage import as_stored, find, readable_id
 from common.store.error_mapping import translated
-from common.store.schema import ALSO_SUBJECT, SUBJECT
+from common.store.schema import ALSO_SUBJECT, NEWEST_FIRST, SUBJECT
 
 _WAYS = ((SUBJECT, "scan.subject"), (ALSO_SUBJECT, "also.subject"))
-_NEWEST_FIRST = [("received_at", -1), ("_id", -1)]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIELDS = ("received_at", "report_generated", "scan.subject", "scan.scan_type", "scan.modality")
 
@@ -57,7 +56,7 @@ class PatientScans:
                 self._db.scans,
                 _wanted(tenant, field, pseudonyms, after),
                 dict.fromkeys(_FIELDS, 1),
-                sort=_NEWEST_FIRST,
+                sort=list(NEWEST_FIRST),
                 limit=limit,
                 hint=index,
             )

@@ -32,11 +32,32 @@ class Revision:
     verdict: str | None
 
 
-class ReportReader:
-    """Reads reports."""
+class CurrentReports:
+    """Reads the current reports of scans, and no earlier revisions."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def of(self, tenant: Tenant, keys: Sequence[str]) -> list[BrainReport]:
+        """The current reports of these scans, in their order; without those that are damaged."""
+        found: dict[str, BrainReport] = {}
+        for stored in self._those(tenant, keys):
+            try:
+                found[stored["_id"]] = _report(stored)
+            except StoreError:
+                continue
+        return [found[key] for key in keys if key in found]
+
+    @translated
+    def _those(self, tenant: Tenant, keys: Sequence[str]) -> list[Document]:
+        return find(self._db.reports, these_of(tenant, list(keys)), hint=BY_ID)
+
+
+class ReportReader(CurrentReports):
+    """Reads reports and their revisions."""
 
     def __init__(self, connection: Connection, pictures: PictureReader) -> None:
-        self._db = connection
+        super().__init__(connection)
         self._pictures = pictures
 
     def get(self, tenant: Tenant, key: str, revision: int | None = None) -> BrainReport | None:
@@ -49,16 +70,6 @@ class ReportReader:
         if stored is not None and revision is not None and revision_of(stored) != revision:
             stored = self._earlier(tenant, key, revision)
         return None if stored is None else _report(stored)
-
-    def of(self, tenant: Tenant, keys: Sequence[str]) -> list[BrainReport]:
-        """The current reports of these scans, in their order; without those that are damaged."""
-        found: dict[str, BrainReport] = {}
-        for stored in self._those(tenant, keys):
-            try:
-                found[stored["_id"]] = _report(stored)
-            except StoreError:
-                continue
-        return [found[key] for key in keys if key in found]
 
     def revisions(self, tenant: Tenant, key: str) -> list[Revision]:
         """The revisions of a scan's report, the current one first; empty if there is no report."""
@@ -94,10 +105,6 @@ class ReportReader:
     def _history(self, tenant: Tenant, key: str) -> list[Document]:
         wanted = {"scan_id": {"$eq": key, **owned(tenant)}}
         return find(self._db.history, wanted, _LISTED, limit=REVISIONS_MAX)
-
-    @translated
-    def _those(self, tenant: Tenant, keys: Sequence[str]) -> list[Document]:
-        return find(self._db.reports, these_of(tenant, list(keys)), hint=BY_ID)
 
 
 _LISTED: Document = dict.fromkeys(

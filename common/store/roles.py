@@ -56,7 +56,7 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.EVENTS: ("insert",),
         Collection.UNITS: _WRITE,
         Collection.PICTURES: _WRITE,
-        Collection.LABELS: _WRITE,
+        Collection.LABELS: _UPSERT,  # find: those of the subject's previous scan
         Collection.META: _READ,
     },
     # The API and its page.

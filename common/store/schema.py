@@ -67,7 +67,8 @@ ACCOUNT = "account"
 ANALYZER = "analyzer"
 """Reports by the analyzer that made them and by Fr-PACS, the newest first."""
 
-_NEWEST_FIRST = (("received_at", -1), ("_id", -1))
+NEWEST_FIRST = (("received_at", -1), ("_id", -1))
+"""The order of the scans of a subject or an account."""
 
 _TO_DO = {"report_generated": str(ReportGenerated.TO_DO)}
 
@@ -170,23 +171,23 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
             # Whose image it is. A scan pays only for the identifiers that it has.
             Index(
                 SUBJECT,
-                (("scan.subject", 1), *_NEWEST_FIRST),
+                (("scan.subject", 1), *NEWEST_FIRST),
                 partial={"scan.subject": {"$exists": True}},
             ),
             # Scans that came again under another pseudonym.
             Index(
                 ALSO_SUBJECT,
-                (("also.subject", 1), *_NEWEST_FIRST),
+                (("also.subject", 1), *NEWEST_FIRST),
                 partial={"also.subject": {"$exists": True}},
             ),
             Index(
                 ACCOUNT,
-                (("account", 1), *_NEWEST_FIRST),
+                (("account", 1), *NEWEST_FIRST),
                 partial={"account": {"$exists": True}},
             ),
             Index("study", (("scan.study", 1),), sparse=True),
             Index("series", (("scan.series", 1),), sparse=True),
-            Index(LISTED, (("report_generated", 1), ("scan.pacs", 1), *_NEWEST_FIRST)),
+            Index(LISTED, (("report_generated", 1), ("scan.pacs", 1), *NEWEST_FIRST)),
             Index("revision", (("revision", 1),), sparse=True),
             Index("blob", (("blob", 1),), sparse=True),  # used by Uploads.sweep
             # Scans that version 2 renamed: the audit trail names them by their ids.

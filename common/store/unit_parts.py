@@ -14,6 +14,7 @@ from common.store.capacity import Capacity
 from common.store.claims import Claims
 from common.store.collections import Notification
 from common.store.db_manager import DBManager
+from common.store.earlier_scans import EarlierScans
 from common.store.erasure import Erasure
 from common.store.failed_scans import FailedScans
 from common.store.failure_causes import FailureCauses
@@ -82,6 +83,7 @@ class BrainStore:
     """The store as Fr-BRAIN sees it: it claims scans and writes reports and pictures."""
 
     claims: Claims
+    earlier_scans: EarlierScans
     supervision: Supervision
     pictures: PictureWriter
     capacity: Capacity
@@ -195,6 +197,7 @@ def brain_parts(store: DBManager) -> BrainStore:
     """Fr-BRAIN's parts of this store."""
     return BrainStore(
         claims=store.claims,
+        earlier_scans=store.earlier_scans,
         supervision=store.supervision,
         pictures=PictureWriter(store.connection),
         capacity=store.capacity,

@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from common.domain.bit_planes import BitPlanes
 from common.domain.finding_kinds import AnyFindings
+from common.domain.follow_up import FollowUp
+from common.domain.report import BrainReport
 from common.domain.scan import BrainScan
 
 
@@ -50,8 +52,21 @@ class PlanesMap:
 
 
 @dataclass(frozen=True)
+class EarlierScan:
+    """An earlier scan of the same subject, and what the same analyzer found in it."""
+
+    scan: BrainScan
+    """Its header. Both scans have ``acquired_at``."""
+    report: BrainReport
+    """Its current report, by the same version of the analyzer."""
+    maps: Mapping[str, npt.NDArray[np.uint8]]
+    """Its label maps by name, in its own shape and axes; empty if none are stored."""
+
+
+@dataclass(frozen=True)
 class Analysis:
-    """The result of one run over a scan: the findings and, on demand, overlay and label maps."""
+    """The result of one run over a scan: the findings and, on demand, overlay, label maps and a
+    comparison."""
 
     findings: AnyFindings
     overlay: Callable[[], Overlay] | None = None
@@ -60,6 +75,11 @@ class Analysis:
     labels: Callable[[], Iterable[LabelMap | PlanesMap]] | None = None
     """Makes the label maps of exactly these findings, at most 8, from what the run already knows.
     An iterator that makes them one by one needs the memory of one. None: there are none."""
+    follow_up: Callable[[EarlierScan], FollowUp] | None = None
+    """Compares the scan with an earlier one, from what the run already knows. None if the analyzer
+    compares no scans."""
+    compares: tuple[str, ...] = ()
+    """The names of the label maps that ``follow_up`` needs."""
 
 
 class Analyzer(Protocol):

@@ -16,6 +16,7 @@ from common.domain.findings import (
     Verdict,
     Volumes,
 )
+from common.domain.follow_up import FollowUp
 from common.domain.report import AnalyzerId
 from common.store.db_manager import DBManager
 from fr_pacs.sources.phantom.model import Recipe, make_phantom
@@ -44,7 +45,7 @@ def _image() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[
     return ball * 90 + (lesions > 0) * np.uint8(140), lesions, ball
 
 
-def _findings(lesions: int) -> Findings:
+def _findings(lesions: int, follow_up: FollowUp | None) -> Findings:
     found = tuple(
         Lesion(
             id=number,
@@ -69,16 +70,20 @@ def _findings(lesions: int) -> Findings:
         by_region=RegionCounts.of((Region.JUXTACORTICAL, 1.728) for _ in found),
         largest=found,
     )
-    return Findings(quality=Quality(verdict=Verdict.PASS), lesions=totals, volumes=volumes)
+    return Findings(
+        quality=Quality(verdict=Verdict.PASS), lesions=totals, volumes=volumes, follow_up=follow_up
+    )
 
 
-def make_head(store: DBManager, lesions: int = 2, **overrides: Any) -> str:
+def make_head(
+    store: DBManager, lesions: int = 2, follow_up: FollowUp | None = None, **overrides: Any
+) -> str:
     """A scan that is done, with so many of the lesions in its report; its key."""
     image, _, _ = _image()
     fields = {"scan_type": "volume", "shape": SHAPE, "affine": AFFINE, "modality": "MR"}
     voxels = image.tobytes(order="F")
     [scan] = make_claimable(store, 1, **{**fields, "voxels": voxels, **overrides})
-    _report(store, scan.key, lesions)
+    _report(store, scan.key, lesions, follow_up)
     return scan.key
 
 
@@ -89,7 +94,7 @@ def analyse_again(store: DBManager, key: str, lesions: int) -> None:
     _report(store, key, lesions)
 
 
-def _report(store: DBManager, key: str, lesions: int) -> None:
+def _report(store: DBManager, key: str, lesions: int, follow_up: FollowUp | None = None) -> None:
     _, labels, ball = _image()
     [claim] = store.claims.claim("maker", 1, 60)
     assert claim.scan.key == key
@@ -97,7 +102,7 @@ def _report(store: DBManager, key: str, lesions: int) -> None:
         claim.scan,
         revision=claim.revision,
         analyzer=AnalyzerId(name="volume", version="5"),
-        findings=_findings(lesions),
+        findings=_findings(lesions, follow_up),
     )
     maps = packed(lesions=labels * (labels <= lesions), brain=ball)
     assert not store.claims.complete([(claim, report)], labels={report.key: maps})

@@ -1,8 +1,11 @@
 """A scan's page: the image with its lesions, and how two of them are compared."""
 
-import pytest
-from playwright.sync_api import Browser, Page, expect
+from datetime import UTC, datetime
 
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from common.domain.follow_up import ChangedLesion, FollowUp, LesionChange
 from common.domain.installed_analyzer import InstalledAnalyzer
 from common.store.db_manager import DBManager
 from tests.page.acts import dialog
@@ -74,6 +77,60 @@ def test_two_revisions_and_two_scans_are_compared_with_linked_crosshairs(
     admin.keyboard.press("ArrowUp")
     expect(readouts.first).not_to_have_attribute("data-mm", moved)
     expect(readouts.nth(1)).to_have_attribute("data-mm", moved)
+
+
+def test_the_changes_since_the_previous_scan_are_shown_and_link_both_images(
+    admin: Page, web: WebProcess, store: DBManager
+) -> None:
+    before = make_head(store, lesions=1, subject="subject-1")
+    place = place_of(LESIONS[1])
+    new = ChangedLesion(
+        change=LesionChange.NEW, ids=(2,), volume_ml=1.728, previous_ml=0, centroid_mm=place
+    )
+    follow_up = FollowUp(
+        previous_scan=before.partition("@")[0],
+        previous_revision=1,
+        previous_acquired_at=datetime(2025, 3, 1, tzinfo=UTC),
+        days=365,
+        new=1,
+        grown=0,
+        shrunk=0,
+        stable=1,
+        gone=0,
+        doubtful=0,
+        new_ml=1.728,
+        lesions=(new,),
+        brain_change_percent=-0.62,
+        brain_error_percent=0.3,
+        # Turned by 90 degrees about z: x becomes y.
+        to_previous=((0, -1, 0, 4), (1, 0, 0, 8), (0, 0, 1, -4)),
+    )
+    now = make_head(store, subject="subject-1", follow_up=follow_up)
+    admin.goto(f"{web.address}/scans/{now}")
+    card = admin.get_by_role("region", name="Since the previous scan")
+    expect(card).to_contain_text("acquired 2025-03-01, 365 days earlier")
+    expect(card).to_contain_text("-0.6 %")
+    expect(card.locator("dt", has_text="New lesions").locator("+ dd")).to_have_text("1 (1.73 ml)")
+    card.get_by_role("button", name="New: 1.73 ml").click()
+    expect(admin.locator(".viewer-readout")).to_have_attribute("data-mm", mm_of(LESIONS[1]))
+    card.get_by_role("link", name="Compare the images").click()
+    expect(admin).to_have_url(f"{web.address}/compare?a={now}&b={before}".replace("@", "%40"))
+    expect(admin.get_by_text("The report aligned the two images")).to_be_visible()
+    readouts = admin.locator(".viewer-readout")
+    expect(readouts).to_have_count(2)
+    stages = admin.get_by_role("application")
+    stages.first.focus()
+    admin.keyboard.press("ArrowUp")
+    expect(readouts.nth(1)).to_have_attribute("data-mm", turned(readouts.first))
+    stages.nth(1).focus()
+    admin.keyboard.press("ArrowUp")
+    expect(readouts.nth(1)).to_have_attribute("data-mm", turned(readouts.first))
+
+
+def turned(readout: Locator) -> str:
+    """Where the place under a crosshair lies in the previous scan."""
+    x, y, z = (float(mm) for mm in (readout.get_attribute("data-mm") or "").split())
+    return " ".join(f"{mm:.2f}" for mm in (-y + 4, x + 8, z - 4))
 
 
 @pytest.mark.long

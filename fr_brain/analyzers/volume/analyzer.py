@@ -20,6 +20,7 @@ from common.domain.findings import (
 from common.domain.scan import BrainScan
 from fr_brain.analyzers.base import Analysis, Overlay
 from fr_brain.analyzers.volume.components import MeasuredLesion
+from fr_brain.analyzers.volume.follow_up.follow_up import MAPS_COMPARED, follow_up
 from fr_brain.analyzers.volume.image import UnreadableImage
 from fr_brain.analyzers.volume.label_maps import label_maps
 from fr_brain.analyzers.volume.lesions import MIN_ML
@@ -83,10 +84,13 @@ class VolumeAnalyzer:
             return Analysis(
                 _withheld(str(unreadable)), lambda: Overlay(np.zeros(voxels.shape, np.uint8))
             )
+        findings = _findings(scan, segmentation)
         return Analysis(
-            _findings(scan, segmentation),
+            findings,
             lambda: Overlay(segmentation.lesion_labels(), segmentation.brain_mask()),
             lambda: label_maps(segmentation),
+            lambda earlier: follow_up(scan, segmentation, findings, earlier),
+            MAPS_COMPARED,
         )
 
 

@@ -10,7 +10,8 @@ from fr_brain.analyzers.volume.bitmask import Bitmask
 from fr_brain.analyzers.volume.segment import Segmentation
 from fr_brain.analyzers.volume.tissue import CSF, GREY, WHITE_MATTER
 
-_LESIONS_APART = 255
+LESIONS_APART = 255
+"""Lesions from this one on share its label."""
 _TISSUES = {CSF: "cerebrospinal fluid", GREY: "grey matter", WHITE_MATTER: "white matter"}
 _BRAIN = {1: "brain", 2: "inside the skull, outside the brain"}
 
@@ -35,9 +36,9 @@ def _lesions(segmentation: Segmentation) -> PlanesMap:
     """Drawn lesion by lesion, on planes that reach as far as the lesions do: they fill a thousandth
     of the brain."""
     count = len(segmentation.lesions)
-    meanings = {n: f"lesion {n}" for n in range(1, min(count, _LESIONS_APART) + 1)}
-    if count > _LESIONS_APART:
-        meanings[_LESIONS_APART] = f"lesions {_LESIONS_APART} to {count}"
+    meanings = {n: f"lesion {n}" for n in range(1, min(count, LESIONS_APART) + 1)}
+    if count > LESIONS_APART:
+        meanings[LESIONS_APART] = f"lesions {LESIONS_APART} to {count}"
     start, shape = _box_of_lesions(segmentation)
     layout = _layout(segmentation, max(1, len(meanings).bit_length()), start, shape)
     planes = [np.zeros(layout.plane_shape, np.uint8) for _ in range(layout.bits)]
@@ -60,7 +61,7 @@ def _draw_lesion(
     mask = np.pad(segmentation.labels[own] == number, ((0, 0), (0, 0), (x % 8, 0)))
     packed = np.packbits(mask, axis=-1, bitorder="little")
     depth, rows, width = packed.shape
-    label = min(number, _LESIONS_APART)
+    label = min(number, LESIONS_APART)
     for bit, plane in enumerate(planes):
         if label >> bit & 1:
             plane[z : z + depth, y : y + rows, x // 8 : x // 8 + width] |= packed

@@ -2,6 +2,7 @@
 with a slice profile, coils, noise and, where wanted, motion and truncation."""
 
 import math
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,10 @@ class Head:
     places: tuple[str, ...]
     """Where each lesion lies: a name of ``lesions.PLACES``."""
     landmarks: Landmarks
+    numbers: tuple[int, ...]
+    """The number of each lesion among the painted ones."""
+    to_first: npt.NDArray[np.float64]
+    """Of the second scan of a pair: mm in its space to mm in the first one's, 3 x 4."""
 
 
 def make_head(family: str, seed: int, index: int, kind: Kind) -> Head:
@@ -63,8 +68,19 @@ def make_head(family: str, seed: int, index: int, kind: Kind) -> Head:
     draw = np.random.default_rng([seed, index])
     base = anatomy(family)
     painted = paint(base, kind, draw)
-    image = _intensities(base, kind, painted, draw)
-    scanner = _Scanner(base, kind, draw)
+    image = intensities(base, kind, painted, draw)
+    return scanned(image, painted, base, Scanner(base, kind, draw), kind, draw)
+
+
+def scanned(
+    image: Floats,
+    painted: Painted,
+    base: Anatomy,
+    scanner: "Scanner",
+    kind: Kind,
+    draw: np.random.Generator,
+) -> Head:
+    """What a scanner makes of a painted head."""
     seen = scanner.see(image)
     share, labels = scanner.see_lesions(painted)
     if kind.gibbs:
@@ -80,7 +96,7 @@ def make_head(family: str, seed: int, index: int, kind: Kind) -> Head:
     return _head(scanner, kind, noisy, share, labels, base, painted.places)
 
 
-def _intensities(base: Anatomy, kind: Kind, painted: Painted, draw: np.random.Generator) -> Floats:
+def intensities(base: Anatomy, kind: Kind, painted: Painted, draw: np.random.Generator) -> Floats:
     """Intensities over white matter at 1 mm."""
     flair = kind.contrast == "flair"
     grey = draw.uniform(*(kind.grey if flair else _TEXTURE_T1["grey"]))
@@ -125,7 +141,19 @@ def _horns(base: Anatomy) -> Floats:
     return np.asarray(ahead[None, :, None], np.float32)
 
 
-class _Scanner:
+def _rotation(draw: np.random.Generator, most: float) -> npt.NDArray[np.float64]:
+    """A rotation by up to ``most`` degrees about each axis."""
+    turn = np.eye(3)
+    for axis, angle in enumerate(np.radians(draw.uniform(-most, most, 3))):
+        first, second = (axis + 1) % 3, (axis + 2) % 3
+        one = np.eye(3)
+        one[first, first] = one[second, second] = np.cos(angle)
+        one[first, second], one[second, first] = -np.sin(angle), np.sin(angle)
+        turn = one @ turn
+    return turn
+
+
+class Scanner:
     """Where each voxel of the scan lies in the anatomy."""
 
     def __init__(self, base: Anatomy, kind: Kind, draw: np.random.Generator) -> None:
@@ -138,20 +166,27 @@ class _Scanner:
         self.shape = tuple(
             round(float(n / mm)) for n, mm in zip(view, kind.spacing_mm, strict=True)
         )
-        angles = np.radians(draw.uniform(-kind.tilt, kind.tilt, 3))
-        self._turn = np.eye(3)
-        for axis, angle in enumerate(angles):
-            first, second = (axis + 1) % 3, (axis + 2) % 3
-            one = np.eye(3)
-            one[first, first] = one[second, second] = np.cos(angle)
-            one[first, second], one[second, first] = -np.sin(angle), np.sin(angle)
-            self._turn = one @ self._turn
+        self._turn = _rotation(draw, kind.tilt)
         self._scale = draw.uniform(0.98, 1.08) * draw.uniform(0.97, 1.03, 3)
         self._bend = draw.uniform(-2.0, 2.0, (3, 2)), draw.uniform(0, 6.28, (3, 2))
         inner = base.ventricle_mm[::4, ::4, ::4] == 0
         self._ventricles = np.array([4 * axis.mean() for axis in np.nonzero(inner)], np.float32)
         self._wide = np.float32(draw.uniform(*kind.wide))
         self._middle = (np.array(self.shape) - 1) / 2
+        self._pose: tuple[Floats, Floats] | None = None
+
+    def moved(self, kind: Kind, draw: np.random.Generator) -> "Scanner":
+        """The same head, turned and shifted."""
+        other = copy(self)
+        turn = _rotation(draw, kind.tilt).astype(np.float32)
+        other._pose = turn, draw.uniform(-6, 6, 3).astype(np.float32)
+        return other
+
+    @property
+    def to_first(self) -> npt.NDArray[np.float64]:
+        """mm of this scan's space to mm of that of the scanner that it was moved from, 3 x 4."""
+        turn, shift = self._pose or (np.eye(3), np.zeros(3))
+        return np.column_stack([turn, shift]).astype(np.float64)
 
     @property
     def affine(self) -> Affine:
@@ -176,6 +211,12 @@ class _Scanner:
             )
         ]
         x, y, z = axes[0][:, None, None], axes[1][None, :, None], axes[2][None, None, :]
+        if self._pose is not None:
+            turn, move = self._pose
+            x, y, z = (
+                (row[0] * x + row[1] * y) + (row[2] * z + shift)
+                for row, shift in zip(turn, move, strict=True)
+            )
         size, phase = self._bend
         out = []
         for axis in range(3):
@@ -251,7 +292,7 @@ class _Scanner:
         return list(zip(shifts.tolist(), (weights / weights.sum()).tolist(), strict=True))
 
 
-def _field(scanner: _Scanner, kind: Kind, draw: np.random.Generator) -> Floats:
+def _field(scanner: Scanner, kind: Kind, draw: np.random.Generator) -> Floats:
     """A field of mean 1 whose range over the head is that of the kind."""
     axes = [
         (np.arange(n) - m) * mm / 90
@@ -298,7 +339,7 @@ def _rician(image: Floats, sigma: float, draw: np.random.Generator) -> Floats:
 
 
 def _head(
-    scanner: _Scanner,
+    scanner: Scanner,
     kind: Kind,
     noisy: Floats,
     share: Floats,
@@ -338,4 +379,6 @@ def _head(
         true_ml=parts | {"intracranial": intracranial, "lesion": lesion},
         places=tuple(places[n - 1] for n in kept.tolist()),
         landmarks=scanner.landmarks(base),
+        numbers=tuple(kept.tolist()),
+        to_first=scanner.to_first,
     )

@@ -1,14 +1,16 @@
-"""Aligns a head's tissues with the template's by an affine transform of 12 parameters.
+"""Aligns a head's tissues with those of the template by an affine transform, or with those of
+another scan of the same head by a rigid one.
 
 The shares of tissues are compared, not intensities, so contrast and bias field do not matter. Sums
 of squared differences are minimized by Gauss and Newton's method (Lucas and Kanade, IJCAI 1981),
-coarse to fine, first with rotation, shift and one scale, then with all parameters. Blocks that
+coarse to fine; for the template first with rotation, shift and one scale. Blocks that
 fit badly, such as those of a lesion or a wide ventricle, count less (Geman and McClure, 1987).
 What lies outside the field of view is not compared, so a cropped head fits where it is.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,11 +28,13 @@ from fr_brain.analyzers.volume.registration.tissue_map import TissueMap
 
 Matrix = npt.NDArray[np.float64]
 
+Freedom = Literal["rigid", "similar", "affine"]
+"""What a transform may change: rotation and shift, these and one scale, or all 12 parameters."""
+
 _SIZE = 1.12  # template over a typical head, along an edge: the atlas is larger than most heads
 _INSIDE_WEIGHT = 0.7  # of the space inside the skull beside tissue and white matter
 _MISFIT = 0.35  # difference of shares from which a block counts less
 _PRESENT = 0.02  # share inside the skull from which a block is compared
-_BELOW_MM = 4.0  # the atlas ends here, so blocks this near to its lower end are not compared
 _POINTS = 4000  # blocks to compare at most: 12 parameters need no more, and more cost time
 _STIFFNESS = 0.02  # resistance to shear and uneven scale, over the data's
 
@@ -43,14 +47,14 @@ _ROTATIONS = (
 
 @dataclass(frozen=True)
 class Level:
-    """A head and the template at one resolution."""
+    """A head and what it is aligned with, at one resolution."""
 
     points: Points
     """Positions in the scan's space (n, 3), mm."""
     shares: Floats
     """White matter, all tissue and the space inside the skull there, (3, n)."""
     field: Field
-    """The same channels of the template."""
+    """The same channels of the template, or of the other scan."""
 
 
 def level_of(tissues: TissueMap, *, coarse: bool) -> Level:
@@ -60,15 +64,28 @@ def level_of(tissues: TissueMap, *, coarse: bool) -> Level:
         tissues: the head.
         coarse: whether the blocks are of 8 mm instead of 4.
     """
-    own = tissues.halved() if coarse else tissues
-    shares = np.stack([own.white, own.white + own.grey, own.inside])
     # Averages of 152 heads are smoother than one head.
-    shares = np.stack([smoothed(share, 1) for share in shares])
+    return level_with(tissues.halved() if coarse else tissues, _fields()[coarse])
+
+
+def level_with(own: TissueMap, field: Field) -> Level:
+    """A head, smoothed a little, and what it is aligned with.
+
+    Args:
+        own: the head.
+        field: ``shares`` of the other one, about as smooth.
+    """
+    shares = np.stack([smoothed(share, 1) for share in shares_of(own)])
     # What is near the brain tells where it ends; what is further away tells nothing more.
     near = np.flatnonzero(smoothed(shares[2], 1) > 0)
     near = near[_spread(len(near))]
     shares = np.ascontiguousarray(shares.reshape(3, -1)[:, near])
-    return Level(own.points()[near], shares, _fields()[coarse])
+    return Level(own.points()[near], shares, field)
+
+
+def shares_of(own: TissueMap) -> list[Floats]:
+    """The channels that are compared: white matter, all tissue, and the space inside the skull."""
+    return [own.white, own.white + own.grey, own.inside]
 
 
 def _spread(blocks: int) -> npt.NDArray[np.intp]:
@@ -113,14 +130,14 @@ def start(tissues: TissueMap, turn: Matrix) -> Matrix:
     return np.column_stack([linear, middle - linear @ centre])
 
 
-def align(level: Level, affine: Matrix, rounds: int, *, similar: bool) -> Matrix:
-    """Improve an affine transform.
+def align(level: Level, affine: Matrix, rounds: int, freedom: Freedom) -> Matrix:
+    """Improve a transform.
 
     Args:
-        level: the head and the template.
-        affine: mm in the scan's space to mm in MNI space, 3 x 4.
+        level: the head and what it is aligned with.
+        affine: mm in the scan's space to mm in the other's, 3 x 4.
         rounds: steps to take.
-        similar: whether only rotation, shift and one scale may change.
+        freedom: what may change. A rigid transform stays one.
     """
     centre = level.points.mean(axis=0).astype(np.float64)
     away = (level.points - centre.astype(np.float32)).T
@@ -140,11 +157,19 @@ def align(level: Level, affine: Matrix, rounds: int, *, similar: bool) -> Matrix
                 gram[4 * j : 4 * j + 4, 4 * i : 4 * i + 4] = block.T
         pulled = (weighted * differences).sum(axis=1)
         right = (pulled @ columns.T).astype(np.float64).ravel()
-        step = _step(gram, right, affine[:, :3], similar=similar)
+        step = _step(gram, right, affine[:, :3], freedom)
         linear = affine[:, :3] + step[:, :3]
+        if freedom == "rigid":
+            linear = nearest_rotation(linear)
         at_centre = affine[:, :3] @ centre + affine[:, 3] + step[:, 3]
         affine = np.column_stack([linear, at_centre - linear @ centre])
     return affine
+
+
+def nearest_rotation(linear: Matrix) -> Matrix:
+    """The rotation that is nearest to a linear map, 3 x 3."""
+    left, _, right = np.linalg.svd(linear)
+    return np.asarray(left @ right)
 
 
 def misfit(level: Level, affine: Matrix) -> float:
@@ -160,7 +185,7 @@ def misfit(level: Level, affine: Matrix) -> float:
 def overlap(level: Level, affine: Matrix) -> float:
     """Dice coefficient of the head's tissue and the template's, shares counted, 0 to 1."""
     moved = _moved(level.points, affine)
-    known = moved[:, 2] > ORIGIN_MM[2] + _BELOW_MM
+    known = level.field.knows(moved)
     own, other = level.shares[1][known], level.field.at(moved)[0][1][known]
     total = float(own.sum(dtype=np.float64) + other.sum(dtype=np.float64))
     return 2 * float(np.minimum(own, other).sum(dtype=np.float64)) / total if total else 0.0
@@ -176,11 +201,11 @@ def _weighted(level: Level, moved: Points, values: Floats) -> tuple[Floats, Floa
     differences[2] *= np.float32(_INSIDE_WEIGHT)
     square = (differences * differences).sum(axis=0) / np.float32(_MISFIT**2)
     weights = 1 / (1 + square) ** 2
-    weights *= moved[:, 2] > ORIGIN_MM[2] + _BELOW_MM
+    weights *= level.field.knows(moved)
     return weights, differences
 
 
-def _step(gram: Matrix, right: Matrix, linear: Matrix, *, similar: bool) -> Matrix:
+def _step(gram: Matrix, right: Matrix, linear: Matrix, freedom: Freedom) -> Matrix:
     """The change of the affine transform, 3 x 4, about the centre."""
     basis = np.zeros((12, 7))
     for number, rotation in enumerate(_ROTATIONS):
@@ -189,10 +214,11 @@ def _step(gram: Matrix, right: Matrix, linear: Matrix, *, similar: bool) -> Matr
     basis[[3, 7, 11], [4, 5, 6]] = 1
     # In these directions a head turns, grows and shifts freely; all others are held a little.
     unit = np.linalg.qr(basis)[0]
-    if similar:
-        small = basis.T @ gram @ basis
-        small += 1e-6 * np.trace(small) / 7 * np.eye(7)
-        return np.asarray(basis @ np.linalg.solve(small, basis.T @ right)).reshape(3, 4)
+    if freedom != "affine":
+        free = np.delete(basis, 3, axis=1) if freedom == "rigid" else basis
+        small = free.T @ gram @ free
+        small += 1e-6 * np.trace(small) / len(small) * np.eye(len(small))
+        return np.asarray(free @ np.linalg.solve(small, free.T @ right)).reshape(3, 4)
     others = np.eye(12) - unit @ unit.T
     stiff = _STIFFNESS * np.trace(gram) / 12
     held = gram + stiff * others + 1e-6 * np.trace(gram) / 12 * np.eye(12)

@@ -50,10 +50,10 @@ def register(tissues: TissueMap) -> Registered:
         tissues: the head.
     """
     coarse, fine = level_of(tissues, coarse=True), level_of(tissues, coarse=False)
-    affine = align(coarse, start(tissues, np.eye(3)), _SIMILAR_ROUNDS, similar=True)
-    affine = align(coarse, affine, _COARSE_ROUNDS, similar=False)
+    affine = align(coarse, start(tissues, np.eye(3)), _SIMILAR_ROUNDS, "similar")
+    affine = align(coarse, affine, _COARSE_ROUNDS, "affine")
     own = misfit(coarse, affine)
-    affine = align(fine, affine, _FINE_ROUNDS, similar=False)
+    affine = align(fine, affine, _FINE_ROUNDS, "affine")
     common = overlap(fine, affine)
     if own > _MISFIT_MAX or common < _OVERLAP_MIN:
         return Registered(None, common, _cause(tissues, coarse, own))
@@ -78,9 +78,7 @@ def _cause(tissues: TissueMap, level: Level, own: float) -> str:
         level: the head in blocks of 8 mm.
         own: its misfit as the header says.
     """
-    turned = [
-        align(level, start(tissues, turn), _TURN_ROUNDS, similar=True) for turn in rotations()
-    ]
+    turned = [align(level, start(tissues, turn), _TURN_ROUNDS, "similar") for turn in rotations()]
     misfits = [misfit(level, affine) for affine in turned]
     if min(misfits) > min(_MISFIT_MAX, _BETTER * own):
         return _UNLIKE

@@ -33,29 +33,56 @@ Points = npt.NDArray[np.float32]
 """Positions (n, 3): x, y, z, mm."""
 
 
+BELOW_MM = 4.0
+"""The atlas ends at its lower end, so points this near to it are not compared."""
+
+
 class Field:
-    """Several channels on the template's grid.
+    """Several channels on a grid, that of the template or another one.
 
     Args:
-        channels: arrays of ``SHAPE``.
+        channels: arrays with the axes x, y, z of the grid.
+        origin_mm: position of the first grid point.
+        spacing_mm: distance between grid points along each axis.
+        known: whether the channels are right to the grid's edges and 0 outside, as those of the
+            template are but for its lower end; if not, only points inside the grid are known.
     """
 
-    def __init__(self, channels: Sequence[Floats]) -> None:
+    def __init__(
+        self,
+        channels: Sequence[Floats],
+        origin_mm: tuple[float, float, float] = ORIGIN_MM,
+        spacing_mm: tuple[float, float, float] = (SPACING_MM,) * 3,
+        *,
+        known: bool = True,
+    ) -> None:
+        shape = np.array(channels[0].shape, np.float32)
         padded = np.pad(np.stack(channels), ((0, 0), *((0, 1),) * 3), mode="edge")
         self._values = padded.reshape(len(channels), -1)
         self._steps = (padded.shape[2] * padded.shape[3], padded.shape[3], 1)
+        self._origin = np.array(origin_mm, np.float32)
+        self._per_mm = np.asarray(1 / np.array(spacing_mm), np.float32)
+        self._last = shape - 1
+        last_mm = self._origin + self._last / self._per_mm
+        endless = np.full(3, np.inf, np.float32)
+        self._from = np.append(-endless[:2], origin_mm[2] + BELOW_MM) if known else self._origin
+        self._to = endless if known else last_mm
+
+    def knows(self, points: Points) -> npt.NDArray[np.bool_]:
+        """Whether the channels say what is at these points (n, 3), mm."""
+        return np.asarray(((points > self._from) & (points < self._to)).all(axis=1))
 
     def at(self, points: Points) -> tuple[Floats, Floats]:
         """Values and gradients, interpolated linearly; outside the grid, those at its edge.
 
         Args:
-            points: (n, 3), mm in MNI space.
+            points: (n, 3), mm in the grid's space.
 
         Returns:
             Values (channels, n) and gradients (3, channels, n), per mm.
         """
-        index = (points - np.array(ORIGIN_MM, np.float32)) * np.float32(1 / SPACING_MM)
-        np.clip(index, 0, np.array(SHAPE, np.float32) - 1, out=index)
+        index = (points - self._origin) * self._per_mm
+        np.clip(index, 0, self._last, out=index)
         corner = index.astype(np.int32)
         x, y, z = (index - corner).T.astype(np.float32)
         first = corner @ np.array(self._steps, np.intp)
@@ -76,7 +103,7 @@ class Field:
                 along_z[0] + (along_z[1] - along_z[0]) * x,
             ]
         )
-        return lines[0] + along_x * x, slopes * np.float32(1 / SPACING_MM)
+        return lines[0] + along_x * x, slopes * self._per_mm[:, None, None]
 
 
 @lru_cache(maxsize=1)

@@ -1898,7 +1898,7 @@ export interface components {
             /**
              * Schema Version
              * @description version of this schema
-             * @default 4
+             * @default 5
              */
             schema_version: number;
             /**
@@ -1954,6 +1954,51 @@ export interface components {
             before: boolean | number | string | null;
             /** Field */
             field: string;
+        };
+        /**
+         * ChangedLesion
+         * @description A lesion, or several that are one in the other scan, and what became of it.
+         */
+        ChangedLesion: {
+            /**
+             * Centroid Mm
+             * @description centroid in mm of this scan's space, RAS+; of a lesion that is gone, where it would be
+             */
+            centroid_mm: [
+                number,
+                number,
+                number
+            ];
+            /** @description new, grown, shrunk, stable or gone */
+            change: components["schemas"]["LesionChange"];
+            /**
+             * Doubtful
+             * @description whether it is so small that the other scan may show it and the analyzer may have missed it there
+             * @default false
+             */
+            doubtful: boolean;
+            /**
+             * Ids
+             * @description its labels in the map 'lesions' of this scan; none if it is gone
+             * @default []
+             */
+            ids: number[];
+            /**
+             * Previous Ids
+             * @description its labels in that map of the previous scan; none if it is new
+             * @default []
+             */
+            previous_ids: number[];
+            /**
+             * Previous Ml
+             * @description volume in the previous scan, ml
+             */
+            previous_ml: number;
+            /**
+             * Volume Ml
+             * @description volume now, ml
+             */
+            volume_ml: number;
         };
         /**
          * Changes
@@ -2477,6 +2522,8 @@ export interface components {
          * @description The result of an analyzer of brains, which gets a scan's header and its voxels.
          */
         Findings: {
+            /** @description what changed since the subject's previous scan; null if Fr knows of none */
+            follow_up: components["schemas"]["FollowUp"] | null;
             /**
              * Kind
              * @description kind of the findings
@@ -2523,6 +2570,118 @@ export interface components {
         FinishedUpload: {
             /** Files */
             files: components["schemas"]["FileOutcome"][];
+        };
+        /**
+         * FollowUp
+         * @description What changed since the subject's previous scan. Counts leave out doubtful lesions.
+         */
+        FollowUp: {
+            /**
+             * Brain Change Percent
+             * @description change of the brain's volume, % of that in the previous scan
+             */
+            brain_change_percent: number | null;
+            /**
+             * Brain Error Percent
+             * @description how far that change was off in 95 % of pairs of synthetic scans of one head; two real scanners may differ by more
+             */
+            brain_error_percent: number | null;
+            /**
+             * Days
+             * @description days between the two scans
+             */
+            days: number;
+            /**
+             * Doubtful
+             * @description further lesions that only one scan shows, so small that the analyzer may have missed them in the other
+             */
+            doubtful: number | null;
+            /**
+             * Gone
+             * @description lesions that are gone
+             */
+            gone: number | null;
+            /**
+             * Grown
+             * @description lesions that have grown
+             */
+            grown: number | null;
+            /**
+             * Lesions
+             * @description the lesions that are not stable, the largest change first
+             * @default []
+             */
+            lesions: components["schemas"]["ChangedLesion"][];
+            /**
+             * New
+             * @description lesions that are new
+             */
+            new: number | null;
+            /**
+             * New Ml
+             * @description volume of the new lesions, ml
+             */
+            new_ml: number | null;
+            /**
+             * Overlap
+             * @description Dice coefficient of the brain tissue in both scans, after alignment
+             */
+            overlap: number | null;
+            /**
+             * Previous Acquired At
+             * Format: date-time
+             * @description when the previous scan was acquired
+             */
+            previous_acquired_at: string;
+            /**
+             * Previous Revision
+             * @description revision of its report
+             */
+            previous_revision: number;
+            /**
+             * Previous Scan
+             * @description id of the previous scan
+             */
+            previous_scan: string;
+            /**
+             * Shrunk
+             * @description lesions that have shrunk
+             */
+            shrunk: number | null;
+            /**
+             * Stable
+             * @description lesions that have not changed
+             */
+            stable: number | null;
+            /**
+             * To Previous
+             * @description rigid transform from mm in this scan's space to mm in the previous scan's, 3 x 4, RAS+
+             */
+            to_previous: [
+                [
+                    number,
+                    number,
+                    number,
+                    number
+                ],
+                [
+                    number,
+                    number,
+                    number,
+                    number
+                ],
+                [
+                    number,
+                    number,
+                    number,
+                    number
+                ]
+            ] | null;
+            /**
+             * Withheld
+             * @description why the two scans are not compared; null if they are
+             */
+            withheld: string | null;
         };
         /**
          * HeadRegistration
@@ -2782,6 +2941,12 @@ export interface components {
              */
             voxels: number;
         };
+        /**
+         * LesionChange
+         * @description What became of a lesion since the previous scan.
+         * @enum {string}
+         */
+        LesionChange: "new" | "grown" | "shrunk" | "stable" | "gone";
         /**
          * Lesions
          * @description The lesions found: totals, and the largest ones listed.

@@ -10,6 +10,7 @@ import { Page } from "../parts/page";
 import { Problem } from "../parts/problem";
 import { Time } from "../parts/time";
 import type { Vec3 } from "../viewer/geometry";
+import { alignmentOf, isAligned } from "./alignment";
 import { type Scan, useReport, useScan } from "./scan-api";
 import { hasView, ScanView } from "./views";
 
@@ -47,13 +48,19 @@ export function Component() {
 
 function Comparison({ a, b }: { a: Shown; b: Shown }) {
   const [left, right] = [useScan(a.key), useScan(b.key)];
+  const reports = [
+    useReport(a.key, a.revision, Boolean(left.data?.revision)),
+    useReport(b.key, b.revision, Boolean(right.data?.revision)),
+  ] as const;
+  const alignment = alignmentOf(reports[0].data, reports[1].data);
   const [cursors, setCursors] = useState<[Vec3 | null, Vec3 | null]>([null, null]);
   const [isLinked, setLinked] = useState(true);
-  /** From the place in the left image to that in the right one, mm. */
+  /** From the place in the left image to that in the right one, after their alignment, mm. */
   const [offset, setOffset] = useState<Vec3>([0, 0, 0]);
 
   function move(side: 0 | 1, mm: Vec3) {
-    const other = side === 0 ? plus(mm, offset) : minus(mm, offset);
+    const other =
+      side === 0 ? plus(alignment.there(mm), offset) : alignment.back(minus(mm, offset));
     if (isLinked) setCursors(side === 0 ? [mm, other] : [other, mm]);
     else setCursors(([one, two]) => (side === 0 ? [mm, two] : [one, mm]));
   }
@@ -61,7 +68,7 @@ function Comparison({ a, b }: { a: Shown; b: Shown }) {
   function link(linked: boolean) {
     setLinked(linked);
     const [one, two] = cursors;
-    if (linked && one && two) setOffset(minus(two, one));
+    if (linked && one && two) setOffset(minus(two, alignment.there(one)));
   }
 
   const subjects = [left.data?.subject, right.data?.subject];
@@ -86,12 +93,16 @@ function Comparison({ a, b }: { a: Shown; b: Shown }) {
           <span>Move both crosshairs together</span>
         </label>
         {offset.some((mm) => mm !== 0) && (
-          <Button onClick={() => setOffset([0, 0, 0])}>Use the same coordinates again</Button>
+          <Button onClick={() => setOffset([0, 0, 0])}>
+            {isAligned(alignment) ? "Use the alignment again" : "Use the same coordinates again"}
+          </Button>
         )}
         {areTwo && (
           <span className="muted">
-            If the head lies differently in the two images, switch this off, place both crosshairs
-            on the same spot, and switch it on again.
+            {isAligned(alignment)
+              ? "The report aligned the two images. If they do not match, "
+              : "If the head lies differently in the two images, "}
+            switch this off, place both crosshairs on the same spot, and switch it on again.
           </span>
         )}
       </div>

@@ -16,11 +16,16 @@ function placeOf(lesion: Lesion): Vec3 {
   return [x, y, z];
 }
 
-function placeText(lesion: Lesion): string {
+function lesionPlaceText(lesion: Lesion): string {
   if (!lesion.centroid_mm) {
     return `voxel ${lesion.centroid_voxel.map((index) => index.toFixed(1)).join(", ")}`;
   }
-  return lesion.centroid_mm
+  return placeText(lesion.centroid_mm);
+}
+
+/** A place in mm of the scan's space, such as "R 12, A 3, S 40". */
+export function placeText(place: Vec3): string {
+  return place
     .map((mm, axis) => `${SIDES[axis]?.[mm < 0 ? 1 : 0]} ${Math.abs(mm).toFixed(0)}`)
     .join(", ");
 }
@@ -139,7 +144,7 @@ function LesionTable({ lesions, cursor, onShow }: TableProps) {
                   : `${lesion.voxels} voxels`}
               </td>
               <td>{lesion.region ? regionText(lesion.region) : ""}</td>
-              <td>{placeText(lesion)}</td>
+              <td>{lesionPlaceText(lesion)}</td>
               <td>{lesion.mni_mm ? lesion.mni_mm.map((mm) => mm.toFixed(0)).join(", ") : ""}</td>
               <td className="right">{lesion.slice_number ?? ""}</td>
               <td>

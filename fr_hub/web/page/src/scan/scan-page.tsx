@@ -11,6 +11,7 @@ import type { Vec3 } from "../viewer/geometry";
 import { Actions } from "./actions";
 import { Downloads } from "./downloads";
 import { Facts } from "./facts";
+import { FollowUpCard } from "./follow-up";
 import { Lesions } from "./lesions";
 import { OtherScans } from "./other-scans";
 import { Quality } from "./quality";
@@ -85,6 +86,7 @@ function ScanBody({ scan }: { scan: Scan }) {
           </div>
         )}
         {report.data && <Lesions report={report.data} cursor={cursor} onShow={goTo} />}
+        {report.data && <FollowUpCard report={report.data} onShow={goTo} />}
       </div>
       <div className="stack">
         {report.error && <Problem problem={report.error} onRetry={() => void report.refetch()} />}

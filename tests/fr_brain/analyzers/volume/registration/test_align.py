@@ -19,7 +19,7 @@ def test_the_start_puts_the_heads_middle_on_the_templates() -> None:
 
 def test_a_similar_alignment_only_turns_scales_and_shifts() -> None:
     level = level_of(seen(TRUE), coarse=True)
-    found = align(level, start(seen(TRUE), np.eye(3)), 5, similar=True)
+    found = align(level, start(seen(TRUE), np.eye(3)), 5, "similar")
     scales = np.linalg.svd(found[:, :3])[1]
     assert scales[0] / scales[2] < 1.02
     assert error_mm(found, TRUE) < 4

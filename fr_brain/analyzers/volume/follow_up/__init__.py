@@ -1,0 +1,1 @@
+"""Compares a head with an earlier scan of it."""

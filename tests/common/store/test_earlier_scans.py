@@ -1,0 +1,115 @@
+"""The latest earlier scan of a subject is found, and nobody else's."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from common.domain.report import BrainReport
+from common.domain.scan import BrainScan
+from common.errors import VoxelsDamaged
+from common.store.collections import Collection
+from common.store.db_manager import DBManager
+from common.store.documents import NewScan
+from fr_brain.analyzers.base import LabelMap
+from fr_brain.label_maps import pack_maps
+from tests.factories import edit, inside, make_report, make_scan
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+STUDY = "0123456789abcdef"
+GRID = np.asfortranarray(np.arange(100, dtype=np.uint8).reshape(10, 10) % 3)
+
+
+def scan_of(days: float | None, **fields: Any) -> BrainScan:
+    """A scan of sub-01, acquired so many days before NOW; None: nobody knows when."""
+    at = None if days is None else NOW - timedelta(days=days)
+    return make_scan(**{"subject": "sub-01", "acquired_at": at, **fields})[0]
+
+
+def done(store: DBManager, days: float | None, *maps: LabelMap, **fields: Any) -> BrainScan:
+    """The same, stored with its report and these label maps."""
+    scan = scan_of(days, **fields)
+    store.scans.add([NewScan(scan, bytes(range(100)))])
+    [claim] = store.claims.claim("me", 1, 60)
+    packed = pack_maps(maps, scan)
+    labels = {} if packed is None else {claim.key: packed}
+    assert store.claims.complete([(claim, make_report(scan))], labels=labels) == set()
+    return scan
+
+
+def found(store: DBManager, scan: BrainScan) -> str | None:
+    earlier = store.earlier_scans.latest_before(scan, lambda _: True)
+    return None if earlier is None else earlier.scan.scan_id
+
+
+def test_the_latest_of_the_scans_before_is_found_in_whatever_order_they_came(
+    store: DBManager,
+) -> None:
+    middle = done(store, 30)
+    done(store, 400)
+    done(store, -5)  # acquired later
+    assert found(store, scan_of(0)) == middle.scan_id
+    assert found(store, scan_of(500)) is None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"subject": "sub-02"},
+        {"subject": None},
+        {"pacs": "pacs-2"},
+        {"scan_type": "planted"},
+        {"days": None},
+        {"days": 0.2, "study": None},  # on the same day
+        {"study": STUDY},
+    ],
+    ids=str,
+)
+def test_other_scans_are_not_earlier_ones(store: DBManager, fields: dict[str, Any]) -> None:
+    done(store, **{"days": 30, **fields})
+    assert found(store, scan_of(0, study=STUDY)) is None
+
+
+def test_a_scan_needs_a_subject_and_a_time(store: DBManager) -> None:
+    done(store, 30)
+    assert found(store, scan_of(0)) is not None
+    assert found(store, scan_of(None)) is None
+    assert found(store, scan_of(0, subject=None)) is None
+
+
+def test_the_caller_says_which_report_will_do(store: DBManager) -> None:
+    older, newer = done(store, 60), done(store, 30)
+
+    def accepts(report: BrainReport) -> bool:
+        return report.scan_id == older.scan_id
+
+    earlier = store.earlier_scans.latest_before(scan_of(0), accepts)
+    assert earlier is not None
+    assert earlier.scan == older
+    assert newer.scan_id != older.scan_id
+    assert store.earlier_scans.latest_before(scan_of(0), lambda _: False) is None
+
+
+def test_a_scan_without_a_report_or_with_a_damaged_header_is_passed_over(store: DBManager) -> None:
+    older, waiting, damaged = done(store, 60), done(store, 20), done(store, 10)
+    edit(store, waiting.key, report_generated="To Do")
+    edit(store, damaged.key, **{"scan.shape": "none"})
+    assert found(store, scan_of(0)) == older.scan_id
+
+
+def test_label_maps_are_read_by_name(store: DBManager) -> None:
+    done(store, 30, LabelMap("cells", {1: "one", 2: "two"}, GRID))
+    earlier = store.earlier_scans.latest_before(scan_of(0), lambda _: True)
+    assert earlier is not None
+    maps = store.earlier_scans.labels(earlier, ("cells", "others"))
+    assert maps == {"cells": GRID.tobytes(order="F")}
+
+
+def test_label_maps_that_are_gone_are_told(store: DBManager) -> None:
+    done(store, 30, LabelMap("cells", {1: "one", 2: "two"}, GRID))
+    earlier = store.earlier_scans.latest_before(scan_of(0), lambda _: True)
+    assert earlier is not None
+    inside(store, Collection.LABELS).delete_many({})
+    with pytest.raises(VoxelsDamaged):
+        store.earlier_scans.labels(earlier, ("cells",))

@@ -1,0 +1,82 @@
+"""Changes between two scans of one head are told, and two people are not compared."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from common.domain.follow_up import LesionChange
+from fr_brain.analyzers.volume.follow_up.compare import compare, listed, rounded
+from fr_brain.analyzers.volume.follow_up.labelled_head import LabelledHead
+from tests.fr_brain.analyzers.volume.follow_up.heads import (
+    ONE,
+    THREE,
+    TURNED,
+    TWO,
+    UPRIGHT,
+    Ball,
+    Matrix,
+    head,
+)
+from tests.fr_brain.analyzers.volume.registration.truth import affine_of
+
+SMALL = ((-28.0, -50.0, 24.0), 2.0)
+WIDER = (ONE[0], 7.5)
+NARROWER = (TWO[0], 2.5)
+
+
+def fine(to_mni: Matrix, balls: Sequence[Ball]) -> LabelledHead:
+    """In voxels so fine that lesions of 0.25 ml are seen in every scan."""
+    return head(to_mni, balls, (1.5, 1.5, 1.5))
+
+
+def test_new_gone_and_stable_lesions_are_told_apart() -> None:
+    compared = compare(fine(TURNED, [ONE, THREE]), fine(UPRIGHT, [TWO, ONE]), TURNED)
+    assert compared.withheld is None
+    found = {one.change: one for one in compared.lesions}
+    assert set(found) == {LesionChange.NEW, LesionChange.GONE, LesionChange.STABLE}
+    new, gone, stable = (
+        found[change] for change in (LesionChange.NEW, LesionChange.GONE, LesionChange.STABLE)
+    )
+    assert (new.ids, new.previous_ids, new.previous_ml) == ((2,), (), 0)
+    assert (gone.ids, gone.previous_ids, gone.volume_ml) == ((), (1,), 0)
+    assert (stable.ids, stable.previous_ids) == ((1,), (2,))
+    assert new.volume_ml == pytest.approx(4 / 3 * np.pi * 0.216, rel=0.1)
+    # Both places are in the space of the later scan.
+    back = np.linalg.inv(TURNED[:, :3])
+    for one, (centre, _) in ((new, THREE), (gone, TWO)):
+        np.testing.assert_allclose(one.centroid_mm, back @ (centre - TURNED[:, 3]), atol=1.0)
+    assert not any(one.doubtful for one in compared.lesions)
+    assert [one.change for one in listed(compared.lesions)] == [LesionChange.NEW, LesionChange.GONE]
+
+
+def test_grown_and_shrunk_lesions_have_both_volumes() -> None:
+    compared = compare(fine(TURNED, [WIDER, NARROWER]), fine(UPRIGHT, [ONE, TWO]), TURNED)
+    first, second = compared.lesions
+    assert (first.change, second.change) == (LesionChange.GROWN, LesionChange.SHRUNK)
+    assert first.volume_ml > 3 * first.previous_ml
+    assert second.volume_ml < second.previous_ml / 3
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_a_lesion_that_only_one_scan_shows_is_doubtful_if_it_is_small(is_new: bool) -> None:
+    with_it, without = [ONE, SMALL], [ONE]
+    now, before = (with_it, without) if is_new else (without, with_it)
+    compared = compare(head(TURNED, now), head(UPRIGHT, before), TURNED)
+    [one] = [lesion for lesion in compared.lesions if lesion.change is not LesionChange.STABLE]
+    assert (one.change, one.doubtful) == (
+        LesionChange.NEW if is_new else LesionChange.GONE, True
+    )  # fmt: skip
+
+
+def test_two_people_are_not_compared() -> None:
+    other = affine_of(np.diag([1.15, 0.9, 1.1]), (0, 0, 0))
+    compared = compare(head(other), head(UPRIGHT), UPRIGHT)
+    assert compared.lesions == []
+    assert "of two people" in (compared.withheld or "")
+
+
+def test_a_transform_is_rounded_finely() -> None:
+    points = np.array([[-90, -120, -80], [90, 90, 110.0]])
+    exact, coarse = (points @ a[:, :3].T + a[:, 3] for a in (TURNED, np.array(rounded(TURNED))))
+    assert np.abs(exact - coarse).max() < 0.005
