@@ -56,7 +56,7 @@ help: ## List the targets and variables
 #  LABEL_MAPS     1 also writes lesions, brain and tissues of each report to REPORTS, as NIfTI
 #  BRAIN_PICTURES 1 draws a picture for each report, saved in REPORTS
 #  LEDGER         file to append scan events to, as JSON lines; for verify and audit: the file to check;
-#                 list: folder to take file names from
+#                 list: file to take file names from
 #  SUMMARY        file to write the totals to, as JSON
 #  ID             list, report, requeue, redeliver, reanalyze, erase: scan ids, separated by commas
 #  OUT            report, screenshots: folder to write to; contract: file for the result
@@ -259,7 +259,7 @@ picture: $(VENV)/ready ## Create the picture in the README, the report of a synt
 		BRAIN_PICTURES=1 DATA_DIR=$$folder/data REPORTS=$$folder/reports && \
 	cp $$folder/reports/*.png .github/report.png && cat $$folder/reports/*.txt
 
-screenshots: $(VENV)/ready-dev page ## Take pictures of the page: OUT=folder; those in the README are made anew
+screenshots: $(VENV)/ready-dev page ## Take pictures of the page: OUT=folder; also replaces those in the README
 	@$(BIN)/python -m tests.page.screenshots $(or $(OUT),screenshots)
 
 settings: $(VENV)/ready ## Write .env.example and the tables in common/settings/README.md
