@@ -22,9 +22,9 @@ _VARIABILITY = (
 )
 
 _COUNTED = (
-    ("ventricular_like", "like ventricular ones"),
-    ("supraventricular_like", "early ones of the usual shape"),
-    ("pauses", "intervals of 2 s or more"),
+    ("ventricular_like", "ventricular-like beat", ""),
+    ("supraventricular_like", "early beat", " of the usual shape"),
+    ("pauses", "interval", " of 2 s or more"),
 )
 
 
@@ -63,7 +63,11 @@ def _measures(measures: EcgMeasures) -> Iterator[str]:
     rhythm = measures.rhythm
     heart = [_shown("rate", measures.heart_rate_bpm, " per minute"), rhythm.name or ""]
     heart += [flag.replace("_", " ") for flag in rhythm.findings]
-    heart += [f"{count:,} {what}" for name, what in _COUNTED if (count := getattr(rhythm, name))]
+    heart += [
+        f"{count:,} {what}{'s' if count > 1 else ''}{which}"
+        for name, what, which in _COUNTED
+        if (count := getattr(rhythm, name))
+    ]
     if measures.peaks is not None:
         heart.append("1 beat" if measures.peaks.count == 1 else f"{measures.peaks.count:,} beats")
     if measures.rr is not None:

@@ -17,8 +17,8 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
             "right may be swapped."
         ),
         "geometry_contradicts": (
-            "The file says in several ways how its axes lie in space, and they contradict each "
-            "other: left and right may be swapped, or sizes be wrong."
+            "The file has several descriptions of how its axes lie in space, and they contradict "
+            "each other: left and right may be swapped, or sizes may be wrong."
         ),
         "slices_missing": (
             "Slices are missing: the image has fewer slices than its headers declare."
@@ -45,26 +45,24 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
             "reference: this image may be only a part of its series."
         ),
         "frames_assumed": (
-            "The file says where its first frame lies but not the others: they are taken to follow "
-            "along its normal, and the image may be upside down."
+            "The file gives the position of its first frame only: the others are assumed to follow "
+            "along its normal, so the image may be upside down."
         ),
         "thickness_unknown": (
             "The file has one slice and does not say how thick it is: 1 mm was assumed, so volumes "
             "are a guess."
         ),
         "real_world_values": (
-            "The file says how its values become measurements (real-world values), which Fr does "
-            "not apply: the image is not in the unit of the measurement."
+            "The file maps its values to measurements (real-world values), but Fr does not apply "
+            "this map: the image is not in the unit of the measurement."
         ),
-        "slope_zero": (
-            "The file says that its values are to be multiplied by 0: they were left as stored."
-        ),
+        "slope_zero": "The file says to multiply its values by 0: Fr left them as stored.",
         UNKNOWN_PROBLEM: (
-            "The sender says that something was wrong with the input, by a code that this release "
-            "does not know: install the release of Fr-PACS at Fr-HUB, too."
+            "The sender reports a problem with the input by a code that this release does not "
+            "know: install the release of Fr-PACS at Fr-HUB, too."
         ),
         "channels_left_out": (
-            "The file has other signals beside the leads of the ECG: only the leads were sent."
+            "The file has other signals besides the leads of the ECG: only the leads were sent."
         ),
         "gain_assumed": (
             "The file does not say how its samples become millivolts: 200 steps per mV were "

@@ -61,7 +61,7 @@ def _lines(report: BrainReport) -> Iterator[str]:
     if isinstance(findings, EcgFindings):
         yield from ecg_lines(findings)
     elif isinstance(findings, OtherFindings):
-        yield f"Findings:  of kind {findings.kind}: the JSON has them ({findings.content_schema})"
+        yield f"Findings:  kind {findings.kind}, only in the JSON ({findings.content_schema})"
     elif findings.lesions is not None:
         yield from _lesions(findings.lesions, findings.quality)
         yield from _withheld(findings.lesions, findings.registration)

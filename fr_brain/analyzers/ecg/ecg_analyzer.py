@@ -14,8 +14,9 @@ from fr_brain.analyzers.ecg.measure import measure as measure_heart
 from fr_brain.analyzers.ecg.zero_crossings import NumpyZeroCrossings, ZeroCrossings
 
 _LIMITATIONS = (
-    "Zero crossings count changes of sign in the samples as they were recorded, noise and baseline "
-    "wander included: samples that are exactly zero have no sign, and missing samples are gaps.",
+    "Zero crossings count changes of sign in the samples as they were recorded, including noise "
+    "and baseline wander: samples that are exactly zero have no sign, and missing samples are "
+    "gaps.",
     "Beats, rhythm and intervals were validated on synthetic recordings and two real ones only. "
     "Noise as strong as the heartbeats may hide some of them.",
 )

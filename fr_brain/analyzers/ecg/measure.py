@@ -122,7 +122,7 @@ class _Measuring:
             hrv=(
                 variability(self.beats.times_s, found.normal_rr_s)
                 if has_p
-                else withheld_variability("only of sinus rhythm")
+                else withheld_variability("measured only in sinus rhythm")
             ),
             axis_degrees=electrical_axis(leads, average, waves, swapped=swapped),
             rhythm=rhythm,
@@ -221,7 +221,7 @@ def _interval(
     if apart > _HALVES_DIFFER_S:
         return Measured.no("beats differ too much")
     if not allowed[0] <= seconds <= allowed[1]:
-        return Measured.no("outside what a heart can have")
+        return Measured.no("outside the physiological range")
     confidence = (1 - apart / _HALVES_DIFFER_S) * min(1.0, 0.5 + beats / 20)
     return Measured(value=round(1000 * seconds, 1), confidence=round(confidence, 2))
 

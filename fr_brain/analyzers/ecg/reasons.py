@@ -15,7 +15,7 @@ _SENTENCES = {
     "baseline_wander": "With a wandering baseline: {}.",
     "gaps": "With gaps: {}.",
     "inverted": "Apparently inverted: {}.",
-    "swapped": "The electrodes of the arms look swapped; concerned are {}.",
+    "swapped": "The electrodes of the arms look swapped; this affects {}.",
 }
 _LISTED_MAX = 12
 

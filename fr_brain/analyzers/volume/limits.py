@@ -20,7 +20,7 @@ _WHERE = (
     " The analyzer does not look in the outer 4 mm of the brain, and counts lesions that touch as "
     "one."
 )
-_STRIPPED = " Scalp and skull are missing: 'head' is the part of the head that is left."
+_STRIPPED = " Scalp and skull are missing: the volume 'head' covers only what is left of the head."
 _ALIKE = (
     " Grey and white matter are nearly equally bright and could not be told apart: their volumes "
     "are withheld."

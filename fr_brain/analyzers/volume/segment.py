@@ -273,7 +273,7 @@ def _volumes_ml(
     if not plausible:
         raise UnreadableImage(
             f"The measured volume of grey matter is {ratio:.1f} times that of white matter, "
-            "which no head has: the two could not be told apart."
+            "a ratio that no head has: the two could not be told apart."
         )
     # They are nearly as bright as each other: brain and lesions are measured all the same.
     del volumes["grey"], volumes["white"]

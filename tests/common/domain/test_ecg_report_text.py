@@ -31,8 +31,8 @@ def test_it_says_what_was_measured() -> None:
         )
     )
     assert lines == [
-        "Heart:     rate 67 per minute (confidence 0.98), sinus, ectopic beats, 3 like ventricular"
-        " ones, 3\n           beats, RR 900 ms (890 to 910)",
+        "Heart:     rate 67 per minute (confidence 0.98), sinus, ectopic beats, 3 ventricular-like"
+        " beats, 3\n           beats, RR 900 ms (890 to 910)",
         "Intervals: QRS 92 ms (confidence 0.80)",
         "Leads:     I usable (mains hum)",
         "Crossings: of zero: I 1,234",

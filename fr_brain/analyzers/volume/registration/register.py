@@ -113,6 +113,6 @@ def _turned(turn: Matrix) -> str:
     else:
         what = f"turned by {_degrees(turn):.0f} degrees"
     return (
-        f"The head lies {what} against the axes in the image's header: the header may be wrong, "
-        "and left and right with it."
+        f"The head lies {what} relative to the axes in the image's header: the header may be "
+        "wrong, and so may left and right."
     )

@@ -28,8 +28,8 @@ export const KINDS: Record<Kind, string> = {
   retention: "Removed by retention",
   erase: "Scan erased",
   connect: "Unit connected",
-  opened: "Process began its audit entries",
-  closed: "Process ended its audit entries",
+  opened: "Process opened its audit chain",
+  closed: "Process closed its audit chain",
   anchor: "Audit trail protected against removal",
   checkpoint: "Audit trail archived",
 };

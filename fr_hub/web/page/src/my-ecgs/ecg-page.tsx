@@ -118,7 +118,7 @@ function Advice({ ecg }: { ecg: Ecg }) {
     case "analysing":
       return (
         <Note>
-          The ECG is stored. What is found in it appears here as soon as it is analysed.
+          The ECG is stored. Its findings appear here as soon as it is analysed.
           {ecg.cause && <p>The last attempt ended with: {ecg.cause}</p>}
         </Note>
       );

@@ -22,7 +22,7 @@ export function Component() {
       {found.isPending && <Loading what="your ECGs" />}
       {found.data && rows.length === 0 && (
         <Empty title="You have no ECGs yet">
-          Drop a recording above. Its zero crossings, heart rate and intervals appear here in some
+          Drop a recording above. Its zero crossings, heart rate and intervals appear here within
           seconds.
         </Empty>
       )}

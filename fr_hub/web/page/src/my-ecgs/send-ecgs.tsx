@@ -27,7 +27,7 @@ export function SendEcgs() {
 
   const add = (files: ChosenFile[]) => {
     setProblem(
-      files.length === 0 ? "What you chose contains no file. Choose another folder." : null,
+      files.length === 0 ? "Your selection contains no files. Choose another folder." : null,
     );
     ecgUploads.add(grouped(files, WHOLE_ECGS), "default");
   };

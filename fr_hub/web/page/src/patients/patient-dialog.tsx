@@ -137,7 +137,7 @@ export function PatientDialog({ onClose, onSaved, ...given }: Props) {
         />
         <Lines
           label="Pseudonyms"
-          hint="One on each line. Scans arrive under pseudonyms, and each Fr-PACS and the uploads have pseudonyms of their own: `make pseudonym PACS_NAME=pacs-1`, or PACS_NAME=web for uploads, prints that of an identifier."
+          hint="One on each line. A patient has a separate pseudonym at each Fr-PACS, and one for uploads: `make pseudonym PACS_NAME=pacs-1`, or PACS_NAME=web for uploads, prints the pseudonym of an identifier."
           error={errors.get("pseudonyms")}
           value={form.pseudonyms}
           onChange={(pseudonyms) => change({ pseudonyms })}

@@ -37,8 +37,8 @@ export function Component() {
     return (
       <Page title="Compare">
         <Empty title="Choose two scans to compare">
-          Open a scan. Beside the other scans of its subject, and below the revisions of its report,
-          there are links to compare them.
+          Open a scan. The links to compare are beside the other scans of its subject, and below the
+          revisions of its report.
         </Empty>
       </Page>
     );

@@ -76,7 +76,7 @@ export function Lesions({ report, cursor, onShow }: LesionsProps) {
             0 to 1, ranks the lesions; it is not a probability.
           </p>
           {byRegion !== null && (
-            <p>By region: {byRegion}. Deep white matter is none of the other regions.</p>
+            <p>By region: {byRegion}. Deep white matter means none of the other regions.</p>
           )}
           {typeof withheld === "string" && <p>Regions are withheld: {withheld}</p>}
           <LesionTable lesions={lesions.largest} cursor={cursor} onShow={onShow} />

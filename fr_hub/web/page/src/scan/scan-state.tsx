@@ -138,7 +138,7 @@ function Advice({ scan }: { scan: Scan }) {
     default:
       return (
         <Note tone="warn">
-          A newer release of Fr wrote the state of this scan. Update this one to read it.
+          A newer release of Fr wrote the state of this scan. Update this installation to read it.
         </Note>
       );
   }

@@ -42,7 +42,7 @@ export function ViewerMessages(props: MessagesProps) {
       {image.volume && !image.volume.placed && (
         <Note tone="warn" role="note">
           The file does not give the position of the image in space, so sizes in mm are unknown, and
-          so is which side is left.
+          left and right cannot be told apart.
         </Note>
       )}
       {!able.webgl && <Note role="note">{NO_WEBGL}</Note>}
