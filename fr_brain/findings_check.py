@@ -34,7 +34,7 @@ def checked_findings(findings: AnyFindings) -> AnyFindings:
     """
     kind = next((one for one in MODELS if isinstance(findings, one)), None)
     if kind is None:
-        raise AnalysisError(f"the analyzer returned no findings but {type(findings).__name__}")
+        raise AnalysisError(f"the analyzer returned {type(findings).__name__} instead of findings")
     try:
         if type(findings) is not Findings or findings.parameters or findings.thresholds:
             findings = kind.model_validate(findings.model_dump(warnings="error"))

@@ -149,7 +149,7 @@ class Session:
         limit = self._settings.scan_limit_mib * 2**20
         if scan.pacs != self._pacs:
             reason = (
-                f"the scan names another Fr-PACS than {self._pacs}, which sent it: send it from "
+                f"the scan names a Fr-PACS other than {self._pacs}, which sent it: send it from "
                 "its own Fr-PACS"
             )
             self._refuse(scan.scan_id, Refusal.HEADER, reason)

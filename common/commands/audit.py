@@ -172,9 +172,9 @@ def show(verdict: AuditVerdict, console: Console) -> None:
         style="dim",
     )
     console.print(
-        "This check cannot tell whether entries at chain ends that no other chain names are "
-        "missing, or whether the whole trail was cut back or rewritten. To detect that as well, "
-        "keep the heads outside the store (KEEP=file) and verify against them (HEADS=file).",
+        "This check cannot tell whether entries are missing at the ends of chains, where no other "
+        "chain names them, or whether the whole trail was cut back or rewritten. To detect that as "
+        "well, keep the heads outside the store (KEEP=file) and verify against them (HEADS=file).",
         style="dim",
     )
     word = "gap" if verdict.total == 1 else "gaps"

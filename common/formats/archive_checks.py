@@ -54,8 +54,8 @@ def check_tar_end(plain: BinaryIO, end: int) -> None:
     while piece := plain.read(_PIECE):
         if piece.count(0) != len(piece):
             raise SourceError(
-                "the archive is damaged, or several in one file (data follow its last member that "
-                "can be read): copy or pack it again"
+                "the archive is damaged, or the file holds several archives (data follow the last "
+                "member that can be read): copy or pack it again"
             )
 
 
@@ -96,8 +96,8 @@ def _check_zip_end(file: BinaryIO, count: int) -> None:
         raise SourceError("the archive is damaged (members are missing): copy or pack it again")
     if tail[place + _END_SIZE + comment :].strip(b"\0"):
         raise SourceError(
-            "the archive is damaged, or several in one file (data follow its end): copy or pack "
-            "it again"
+            "the archive is damaged, or the file holds several archives (data follow its end): "
+            "copy or pack it again"
         )
 
 
@@ -112,7 +112,7 @@ def _check_gap(file: BinaryIO, start: int, end: int) -> None:
             return
         if _LOCAL_MAGIC in before + piece:
             raise SourceError(
-                "the archive is damaged, or several in one file (it holds members that its "
-                "directory omits): copy or pack it again"
+                "the archive is damaged, or the file holds several archives (it has members that "
+                "its directory omits): copy or pack it again"
             )
         start, before = start + len(piece), piece[-3:]

@@ -104,7 +104,7 @@ class Archive:
             self._longest = os.fstat(plain.fileno()).st_size
             sizes = [(name, file.size if file else 0) for name, file in self._found]
         if sum(size for _, size in sizes) > (most := self._unpacked_max()):
-            raise SourceError(f"an archive of files of over {most >> 20} MiB together: unpack it")
+            raise SourceError(f"its files take over {most >> 20} MiB together: unpack the archive")
         self.members = [Member(number, *each) for number, each in enumerate(sizes)]
 
     def _limited(self, tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:

@@ -200,7 +200,7 @@ def _unknown(head: bytes, name: str) -> Format:
     if may_be_image(name):
         if len(head) == HEAD_BYTES and not any(head):
             raise SourceError(
-                "it begins with zeros only, as a file that was not copied to its end: copy it again"
+                "it begins with zeros only, like a file whose copy was interrupted: copy it again"
             )
         return Format.BARE_DICOM
     raise NotAScan("other")

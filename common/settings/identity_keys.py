@@ -100,9 +100,9 @@ def existing_pseudonym_key(settings: HasPseudonyms) -> bytes:
         raise SettingsError(f"{str(path)!r}: {error.strerror}") from error
     if not exists:
         raise SettingsError(
-            f"{str(path)!r}: there is no key of pseudonyms; name the folder of that Fr-PACS in "
-            "DATA_DIR and its name in PACS_NAME, or the file in PSEUDONYM_KEY_FILE; Fr-PACS makes "
-            "the key when it first reads images"
+            f"{str(path)!r}: there is no pseudonym key; set DATA_DIR and PACS_NAME to the values "
+            "that this Fr-PACS uses, or PSEUDONYM_KEY_FILE to the file; Fr-PACS creates the key "
+            "when it first reads images"
         )
     return _key_in(path, "PSEUDONYM_KEY_FILE")
 
@@ -120,8 +120,8 @@ def _made(path: Path) -> bool:
         make_private(path, secrets.token_hex(32) + "\n")
     except OSError as error:
         raise SettingsError(
-            f"{str(path)!r}: {error.strerror}: the key of ids and that of pseudonyms are kept "
-            "in files; name files that it can write (SCAN_ID_KEY_FILE, PSEUDONYM_KEY_FILE)"
+            f"{str(path)!r}: {error.strerror}: this unit keeps the keys of ids and pseudonyms in "
+            "files; name files that it can write (SCAN_ID_KEY_FILE, PSEUDONYM_KEY_FILE)"
         ) from error
     return True
 

@@ -31,7 +31,7 @@ def local_secret(data_dir: Path) -> str:
             make_private(path, secrets.token_hex(32) + "\n")
         return _read(path)
     except OSError as error:
-        raise _refusal(path, f"{error.strerror}, and without TLS units need a secret") from error
+        raise _refusal(path, f"{error.strerror}, and units without TLS need a secret") from error
 
 
 def existing_secret(data_dir: Path) -> str:

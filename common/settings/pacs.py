@@ -219,7 +219,7 @@ class PacsSettings(WireSettings):
             near = [m for role in unknown for m in get_close_matches(role, VOLUME_ROLES, n=1)]
             meant = f" (did you mean {near[0]}?)" if near else ""
             raise ValueError(
-                f"{value!r} names no volumes{meant}: write all, or some of "
+                f"{value!r} is not a list of volume roles{meant}: write all, or some of "
                 f"{', '.join(VOLUME_ROLES)}"
             )
         return value
@@ -269,7 +269,7 @@ class PacsSettings(WireSettings):
             raise ValueError("WATCH watches a folder: set SOURCE to it, or unset WATCH")
         if self.watch and self.scans is not None:
             raise ValueError(
-                "WATCH runs until it is stopped, SCANS ends the run: unset one of them"
+                "WATCH runs until it is stopped, but SCANS ends the run: unset one of them"
             )
         return self
 

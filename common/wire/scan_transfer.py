@@ -117,7 +117,7 @@ def _wrong(reason: str) -> ProtocolError:
 
 def _wrong_hash(what: str = "voxels") -> ProtocolError:
     return ProtocolError(
-        Refusal.HASH, f"the {what} do not have the declared hash: they changed on their way"
+        Refusal.HASH, f"the {what} do not have the declared hash: they changed in transit"
     )
 
 

@@ -40,7 +40,7 @@ def checked_map(one: Any, scan: BrainScan) -> CheckedMap:
         expected = _expected(one)
         return CheckedMap(_described(one, count_labels(layers, expected)), layers, one.layout)
     if not isinstance(one, LabelMap):
-        raise AnalysisError(f"the analyzer returned no label map but {type(one).__name__}")
+        raise AnalysisError(f"the analyzer returned {type(one).__name__} instead of a label map")
     voxels: Any = one.voxels
     if not isinstance(voxels, np.ndarray) or voxels.dtype != np.uint8:
         raise AnalysisError("the labels of a map are not an array of uint8")

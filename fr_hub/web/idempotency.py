@@ -207,7 +207,7 @@ def _running() -> Problem:
     return Problem(
         409,
         "request_running",
-        "An equal request with this Idempotency-Key is still being carried out. Send it again, "
+        "An identical request with this Idempotency-Key is still running. Send it again, "
         "unchanged, after the seconds in Retry-After to get its answer.",
         {"Retry-After": str(RETRY_AFTER_S)},
     )

@@ -378,7 +378,7 @@ def test_an_analyzer_that_returns_no_findings_has_failed(store: DBManager) -> No
     with processing(store, analyzer):
         until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
     [(_, cause, _)] = store.queries.errors()
-    assert cause == "the analyzer returned no findings but str"
+    assert cause == "the analyzer returned str instead of findings"
 
 
 @pytest.mark.parametrize("damage", ["flipped", "missing", "short"])

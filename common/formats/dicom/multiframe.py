@@ -146,6 +146,6 @@ def _vector(values: Mapping[str, Any], name: str, count: int) -> list[int]:
     found = numbers(values, name, count)
     if found is None or min(found) < 1:
         raise SourceError(
-            f"{count} frames in one file, whose {name} has not as many numbers: export it again"
+            f"{count} frames in one file, whose {name} does not number each frame: export it again"
         )
     return [int(one) for one in found]

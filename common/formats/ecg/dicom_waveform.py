@@ -50,7 +50,7 @@ def open_dicom(path: EcgPath) -> Opened:
     data = _samples_of(group)
     channels = list(group.get("ChannelDefinitionSequence") or ())
     if len(channels) != data.shape[1]:
-        raise SourceError("its channels are not as many as it declares: export it again")
+        raise SourceError("it does not have as many channels as it declares: export it again")
     scales = [_scale(channel) for channel in channels]
     padding = _padding(group, data.dtype)
     header = {name: str(values.get(name) or "") for name in _TIMES}
@@ -91,7 +91,7 @@ def _samples_of(group: Any) -> npt.NDArray[Any]:
         )
     dtype = np.dtype(_DTYPES[kind])
     if _float(group, "WaveformBitsAllocated", 0.0) != 8 * dtype.itemsize:
-        raise SourceError("its samples are not as large as it declares: export it again")
+        raise SourceError("its samples do not have the size that it declares: export it again")
     channels = int(_float(group, "NumberOfWaveformChannels", 0.0))
     samples = int(_float(group, "NumberOfWaveformSamples", 0.0))
     data = bytes(group.get("WaveformData") or b"")

@@ -274,8 +274,8 @@ class ReaderProcess:
             )
         how = _SIGNALS.get(number, "it ended early")
         return ReaderFailed(
-            f"the process that read it crashed ({how}): the file is damaged or changed meanwhile; "
-            "export it again"
+            f"the process that read it crashed ({how}): the file is damaged, or has changed in the "
+            "meantime; export it again"
         )
 
 

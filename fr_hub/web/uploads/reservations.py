@@ -60,7 +60,7 @@ class Reservations:
             if self._bytes[user] + size > (self._limit - others) // 2:
                 raise NoSpace("your uploads under way take half of the space that is left")
             if not self._shares.fits(tenant, size):
-                raise NoSpace("the uploads under way of your tenant take all its space")
+                raise NoSpace("your tenant's uploads under way take all of its space")
             self._shares.take(tenant, size)
             self._count(user, size, entries, 1)
 

@@ -70,7 +70,7 @@ def test_a_sparse_member_that_is_longer_than_its_archive_is_refused(tmp_path: Pa
             "GNU.sparse.size": str(1 << 40),
         }
         tar.addfile(info, io.BytesIO(bytes(512)))
-    with pytest.raises(SourceError, match="of over"):
+    with pytest.raises(SourceError, match="take over"):
         contents(path)
 
 

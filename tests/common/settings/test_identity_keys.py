@@ -106,7 +106,7 @@ def test_a_key_that_exists_is_read_and_none_is_made(tmp_path: Path) -> None:
     given = PseudonymSettings(data_dir=tmp_path, _env_file=None)  # type: ignore[call-arg]
     assert existing_pseudonym_key(given) == made.pseudonyms
     other = given.model_copy(update={"pacs_name": "pacs-2"})
-    with pytest.raises(SettingsError, match="no key of pseudonyms"):
+    with pytest.raises(SettingsError, match="no pseudonym key"):
         existing_pseudonym_key(other)
     assert not (tmp_path / "pacs-2").exists()
 

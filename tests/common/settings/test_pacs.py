@@ -158,8 +158,8 @@ def test_volumes_are_named_by_their_roles(given: list[str], wanted: set[str]) ->
     ("value", "told"),
     [
         ("difusion", "(did you mean diffusion?): write all"),
-        ("qqq", "names no volumes: write all, or some of"),
-        (",", "names no volumes: write all, or some of"),
+        ("qqq", "is not a list of volume roles: write all, or some of"),
+        (",", "is not a list of volume roles: write all, or some of"),
     ],
 )
 def test_volumes_of_no_role_are_refused(value: str, told: str) -> None:

@@ -48,7 +48,7 @@ def test_voxels_are_counted_by_label_whether_there_are_few_or_many(
 @pytest.mark.parametrize(
     ("one", "reason"),
     [
-        ("labels", "no label map but str"),
+        ("labels", "str instead of a label map"),
         (LabelMap("cells", {}, labels().tolist()), "not an array of uint8"),
         (LabelMap("cells", {}, labels().astype(np.int16)), "not an array of uint8"),
         (LabelMap("cells", {}, labels()[1:]), r"has the shape \(69, 80, 90\); the scan has"),

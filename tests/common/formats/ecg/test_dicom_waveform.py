@@ -66,8 +66,8 @@ def test_a_padded_sample_is_a_missing_one(tmp_path: Path) -> None:
         (lambda _, group: setattr(group, "WaveformData", b"\0\0"), "cut off"),
         (lambda _, group: setattr(group, "NumberOfWaveformChannels", 0), "cut off"),
         (lambda _, group: setattr(group, "WaveformSampleInterpretation", "MB"), "of the kind 'MB'"),
-        (lambda _, group: setattr(group, "WaveformBitsAllocated", 8), "not as large"),
-        (lambda _, group: group.ChannelDefinitionSequence.pop(), "not as many"),
+        (lambda _, group: setattr(group, "WaveformBitsAllocated", 8), "not have the size"),
+        (lambda _, group: group.ChannelDefinitionSequence.pop(), "not have as many"),
         (
             lambda _, group: delattr(group.ChannelDefinitionSequence[3], "ChannelSensitivity"),
             "become millivolts",
