@@ -139,7 +139,7 @@ class LabelDelivery:
             async for piece in self._pieces(maps, one.offset, one.end):
                 hashed.update(piece)
             if hashed.hexdigest() != one.packing.hash:
-                raise VoxelsDamaged("stored label maps do not have their hash")
+                raise VoxelsDamaged("stored label maps do not match their hash")
 
     async def _pieces(self, maps: LabelMaps, start: int, end: int) -> AsyncIterator[bytes]:
         while start < end:

@@ -95,7 +95,7 @@ class Launcher:
             return
         await web.start(lifeline)
         await web.keep_running(lifeline)
-        web.notice(f"the API and its page are off, everything else runs: {web.last_line}")
+        web.notice(f"the API and its page are off; everything else runs: {web.last_line}")
 
     def _environment(self, ledger: Path | None, totals_fd: int) -> dict[str, str]:
         # Pass on settings from the command line and .env as environment variables.

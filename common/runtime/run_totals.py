@@ -131,7 +131,7 @@ class Totals(Frozen):
                 bad = count and name == "failed"
                 table.add_row(name, f"{count:,}", style="red" if bad else "")
         if self.earlier:
-            table.add_row("delivered of earlier runs", f"{self.earlier:,}")
+            table.add_row("delivered from earlier runs", f"{self.earlier:,}")
         if self.copies:
             table.add_row("copies of the same image", f"{self.copies:,}")
         volumes = {kind: n for kind, n in self.skipped.items() if kind in VOLUME_ROLES}

@@ -71,7 +71,7 @@ def of_document(content: Any) -> Opened:
         declared = lead.get("number_of_samples")
         if declared is not None and (isinstance(declared, bool) or declared != len(signal)):
             raise SourceError(
-                f"lead {number} has {len(signal)} samples, not as many as its 'number_of_samples'"
+                f"lead {number} has {len(signal)} samples, but its 'number_of_samples' differs"
             )
         names.append(name)
         columns.append(_numbers(signal, number))

@@ -216,7 +216,7 @@ def _interval(
         return Measured.no(missing)
     known = [half for half in halves if half is not None]
     if len(known) < len(halves):
-        return Measured.no("seen in a part of the beats only")
+        return Measured.no("seen in only part of the beats")
     apart = abs(known[0] - known[1])
     if apart > _HALVES_DIFFER_S:
         return Measured.no("beats differ too much")

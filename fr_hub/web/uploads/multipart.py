@@ -68,7 +68,7 @@ class FormFiles:
         try:
             self._parser.write(body)
         except MultipartParseError as error:
-            raise BadForm("the body is not a form as its content type declares") from error
+            raise BadForm("the body is not the form that its content type declares") from error
 
     def end(self) -> None:
         """Check that the form is complete.

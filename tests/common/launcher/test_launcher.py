@@ -314,7 +314,7 @@ def test_the_api_runs_beside_the_units_and_prints_one_address(run: LauncherRun) 
 def test_a_taken_port_of_the_api_ends_nothing_else(run: LauncherRun) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         process = run.start(WEB="1", WEB_PORT=str(other.getsockname()[1]), RATE="20")
-        until(lambda: "the API and its page are off, everything else runs: " in run.log, 60)
+        until(lambda: "the API and its page are off; everything else runs: " in run.log, 60)
         assert "another program may use this port: set another WEB_PORT" in run.log
         until(lambda: "report received" in run.log, 60)
         process.send_signal(signal.SIGINT)

@@ -200,7 +200,7 @@ def test_reports_of_earlier_runs_are_told_apart(tmp_path: Path) -> None:
     totals(delivered=0, failed=1, earlier=7).show(console, tmp_path)
     assert isinstance(console.file, io.StringIO)
     printed = console.file.getvalue()
-    assert row(printed, "delivered of earlier runs") == "7"
+    assert row(printed, "delivered from earlier runs") == "7"
     assert f"reports: {tmp_path} (index.csv says" in printed
     assert "7 of them are about scans that an earlier run of this Fr-PACS sent" in printed
 
