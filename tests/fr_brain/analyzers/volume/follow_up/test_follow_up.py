@@ -1,9 +1,8 @@
 """A report says what changed since the previous scan, or why the two are not compared."""
 
-import math
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
@@ -12,7 +11,6 @@ import pytest
 
 from common.domain.findings import Findings
 from common.domain.follow_up import FollowUp, LesionChange
-from common.domain.label_maps import unpacked_labels
 from common.domain.scan import BrainScan
 from fr_brain.analyzers.base import Analysis, EarlierScan, PlanesMap
 from fr_brain.analyzers.label_checks import checked_map
@@ -23,6 +21,7 @@ from fr_pacs.sources.phantom.source import Recipe, make_phantom
 from tests.factories import make_report
 from tests.fr_brain.analyzers.volume.follow_up.heads import TURNED
 from tests.fr_brain.analyzers.volume.heads import SEED, scan_of
+from tests.label_maps import unpacked
 
 SHAPE = (120, 136, 112)
 BEFORE, NOW = datetime(2025, 3, 1, 9, tzinfo=UTC), datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -59,21 +58,10 @@ def read(
     return scan, VolumeAnalyzer().analyse_with_overlay(scan, array)
 
 
-def _part(payload: bytes, start: int, end: int) -> bytes:
-    return payload[start:end]
-
-
 def earlier_of(scan: BrainScan, analysis: Analysis) -> EarlierScan:
     """The scan as it is stored."""
     assert analysis.labels is not None
-    packed = pack_maps(analysis.labels(), scan)
-    assert packed is not None
-    maps = {}
-    for one in packed.maps:
-        own = packed.payload[one.offset : one.end]
-        size = math.prod(scan.shape)
-        pieces = unpacked_labels(partial(_part, own), one, scan.shape, 0, size)
-        maps[one.name] = np.frombuffer(b"".join(pieces), np.uint8).reshape(scan.shape, order="F")
+    maps = unpacked(pack_maps(analysis.labels(), scan), scan)
     return EarlierScan(scan, make_report(scan, findings=analysis.findings), maps)
 
 
