@@ -41,8 +41,8 @@ class ChangedLesion(AlwaysValid):
     )
     doubtful: bool = Field(
         default=False,
-        description="whether it is so small that the other scan may show it and the analyzer may "
-        "have missed it there",
+        description="whether the other scan may show it, too, and the analyzer may have missed it "
+        "there: it is small, or the tissue looks like a lesion there",
     )
 
 
@@ -63,8 +63,8 @@ class FollowUp(AlwaysValid):
     gone: Count | None = Field(default=None, description="lesions that are gone")
     doubtful: Count | None = Field(
         default=None,
-        description="further lesions that only one scan shows, so small that the analyzer may have "
-        "missed them in the other",
+        description="further lesions that were found in one scan only, and that the analyzer may "
+        "have missed in the other",
     )
     new_ml: float | None = Field(default=None, ge=0, description="volume of the new lesions, ml")
     lesions: tuple[ChangedLesion, ...] = Field(

@@ -24,8 +24,7 @@ def follow_up_lines(follow_up: FollowUp) -> Iterator[str]:
         counts[0] += f" ({in_ml(follow_up.new_ml)})"
     if follow_up.doubtful:
         counts.append(
-            f"{follow_up.doubtful} more in one scan only, too small to be sure that the other "
-            "does not show them"
+            f"{follow_up.doubtful} more found in one scan only, possibly missed in the other"
         )
     yield wrapped(_INDENT, f"lesions: {', '.join(counts)}")
     changed = [one for one in follow_up.lesions if not one.doubtful]

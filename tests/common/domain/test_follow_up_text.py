@@ -40,7 +40,7 @@ def test_counts_and_the_largest_changes_are_told() -> None:
 def test_doubtful_lesions_are_counted_apart_and_not_listed() -> None:
     counts = {"new": 0, "grown": 0, "shrunk": 0, "stable": 7, "gone": 0, "doubtful": 2}
     told = lines(**counts, new_ml=0, lesions=(changed("new", 0.01, 0, doubtful=True),))
-    assert "2 more in one scan only" in " ".join(told)
+    assert "2 more found in one scan only" in " ".join(told)
     assert not [line for line in told if "new: " in line]
 
 

@@ -12,12 +12,14 @@ import numpy as np
 from common.domain.follow_up import LESIONS_LISTED_MAX, ChangedLesion, LesionChange
 from common.domain.types import Affine
 from fr_brain.analyzers.volume.follow_up.labelled_head import LabelledHead, tissue_blocks
-from fr_brain.analyzers.volume.follow_up.matching import inverse, matched
+from fr_brain.analyzers.volume.follow_up.matching import Group, inverse, matched
 from fr_brain.analyzers.volume.follow_up.rigid import Aligned, align_with_previous
 from fr_brain.analyzers.volume.registration.align import Matrix
+from fr_brain.analyzers.volume.tissue import GREY
 
 _MISFIT_MAX, _OVERLAP_MIN = 0.1, 0.97  # of two scans of one head
 _SEEN_VOXELS, _SEEN_ML = 60, 0.05  # smaller lesions may be missed in one of two scans
+_ALIKE = 0.95  # share of a lesion that looks like grey matter in the other scan: it may be there
 _CHANGE_MIN, _CHANGE_NOISE = 0.2, 4.0  # logarithm of the ratio; the same, by the root of the voxels
 BRAIN_ERROR_PERCENT = 0.3
 """The brain's volume in two synthetic scans of one head differs by less in 95 % of pairs."""
@@ -77,11 +79,32 @@ def compare(now: LabelledHead, before: LabelledHead, start: Matrix) -> Compared:
                     round(float(mm[2]), 1),
                 ),
                 doubtful=change in (LesionChange.NEW, LesionChange.GONE)
-                and max(ml, previous_ml) < max(_SEEN_ML, _SEEN_VOXELS * voxel_ml),
+                and (
+                    max(ml, previous_ml) < max(_SEEN_ML, _SEEN_VOXELS * voxel_ml)
+                    or _may_be_there(group, now, before, aligned.to_previous, to_now)
+                ),
             )
         )
     lesions.sort(key=lambda one: (-abs(one.volume_ml - one.previous_ml), one.centroid_mm))
     return Compared(None, aligned, lesions)
+
+
+def _may_be_there(
+    group: Group, now: LabelledHead, before: LabelledHead, to_before: Matrix, to_now: Matrix
+) -> bool:
+    """Whether a lesion that only one scan shows may be in the other one, too: there, nearly all of
+    it looks like grey matter, as lesions do, and not like the white matter that most lie in."""
+    one, other, labels, there = (
+        (now, before, group.now, to_before) if group.now else (before, now, group.before, to_now)
+    )
+    where = np.argwhere(np.isin(one.lesions, labels))
+    mm = where @ one.affine[:, :3].T + one.affine[:, 3]
+    back = inverse(other.affine)
+    index = (mm @ there[:, :3].T + there[:, 3]) @ back[:, :3].T + back[:, 3]
+    index = np.rint(index).astype(np.intp)
+    inside = ((index >= 0) & (index < other.tissues.shape)).all(axis=1)
+    found = other.tissues[tuple(index[inside].T)]
+    return bool(np.count_nonzero(found == GREY) >= _ALIKE * len(where))
 
 
 def _change(ml: float, previous_ml: float, voxel_ml: float) -> LesionChange:

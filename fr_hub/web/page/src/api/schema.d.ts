@@ -1973,7 +1973,7 @@ export interface components {
             change: components["schemas"]["LesionChange"];
             /**
              * Doubtful
-             * @description whether it is so small that the other scan may show it and the analyzer may have missed it there
+             * @description whether the other scan may show it, too, and the analyzer may have missed it there: it is small, or the tissue looks like a lesion there
              * @default false
              */
             doubtful: boolean;
@@ -2593,7 +2593,7 @@ export interface components {
             days: number;
             /**
              * Doubtful
-             * @description further lesions that only one scan shows, so small that the analyzer may have missed them in the other
+             * @description further lesions that were found in one scan only, and that the analyzer may have missed in the other
              */
             doubtful: number | null;
             /**

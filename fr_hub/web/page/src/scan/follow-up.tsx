@@ -67,8 +67,8 @@ function Changes({ followUp, onShow }: { followUp: FollowUp; onShow(mm: Vec3): v
       </dl>
       {Boolean(followUp.doubtful) && (
         <p>
-          {followUp.doubtful} more in only one of the scans, too small to be sure that the other
-          does not show them.
+          {followUp.doubtful} more were found in only one of the scans, and may have been missed in
+          the other.
         </p>
       )}
       {typeof error === "number" && (

@@ -8,6 +8,8 @@ import pytest
 from common.domain.follow_up import LesionChange
 from fr_brain.analyzers.volume.follow_up.compare import compare, listed, rounded
 from fr_brain.analyzers.volume.follow_up.labelled_head import LabelledHead
+from fr_brain.analyzers.volume.follow_up.matching import inverse
+from fr_brain.analyzers.volume.tissue import GREY
 from tests.fr_brain.analyzers.volume.follow_up.heads import (
     ONE,
     THREE,
@@ -64,6 +66,20 @@ def test_a_lesion_that_only_one_scan_shows_is_doubtful_if_it_is_small(is_new: bo
     now, before = (with_it, without) if is_new else (without, with_it)
     compared = compare(head(TURNED, now), head(UPRIGHT, before), TURNED)
     [one] = [lesion for lesion in compared.lesions if lesion.change is not LesionChange.STABLE]
+    assert (one.change, one.doubtful) == (
+        LesionChange.NEW if is_new else LesionChange.GONE, True
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_a_lesion_is_doubtful_if_the_other_scan_looks_like_one_there(is_new: bool) -> None:
+    whole, healed = fine(TURNED, [ONE, THREE]), fine(UPRIGHT, [ONE])
+    before = fine(UPRIGHT, [ONE, (THREE[0], THREE[1] + 2)])
+    healed.tissues[before.lesions == 2] = GREY
+    args = (whole, healed, TURNED) if is_new else (healed, whole, inverse(TURNED))
+    [one] = [
+        lesion for lesion in compare(*args).lesions if lesion.change is not LesionChange.STABLE
+    ]
     assert (one.change, one.doubtful) == (
         LesionChange.NEW if is_new else LesionChange.GONE, True
     )  # fmt: skip
