@@ -160,10 +160,13 @@ def _text(path: EcgPath) -> str:
 
 
 def _numbers(signal: list[Any], number: int) -> Any:
-    if any(isinstance(one, bool) or not isinstance(one, int | float | None) for one in signal):
+    kinds = set(map(type, signal))
+    if not kinds <= {int, float, type(None)}:  # bool is a type of its own
         raise SourceError(f"the 'signal' of lead {number} must have numbers only")
+    if type(None) in kinds:
+        signal = [math.nan if one is None else one for one in signal]
     try:
-        values = np.array([math.nan if one is None else one for one in signal], np.float64)
+        values = np.array(signal, np.float64)
     except OverflowError:
         values = np.array([math.inf])
     if np.isinf(values).any():

@@ -21,12 +21,13 @@ from common.formats.dicom.file_kinds import NotDicom
 from common.formats.dicom.slices import Slice
 from common.formats.ecg.members import ecg_path
 from common.formats.ecg.opening import EcgFormat, ecg_format, open_ecg
+from common.formats.ecg.recording import Opened as OpenedEcg
 from common.formats.ecg.recording import check_not_flat, checked
 from common.formats.ecg.wfdb import is_segment
 from common.formats.nifti.pairs import header_of, is_header, suffix_of, voxels_of
 from common.formats.nifti.volumes import NiftiVolume
 from common.formats.not_a_scan import NotAScan, UnreadKind
-from common.formats.opening import Opened, open_archive, open_file
+from common.formats.opening import Opened, Stamp, open_archive, open_file
 from common.formats.reading.budgets import cpu_s, frames_of
 from common.formats.reading.messages import (
     Message,
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 
 _TEXT_COST = 16
 """Text takes as long as so many times its size of pixels."""
+_TEXT = (EcgFormat.JSON, EcgFormat.CSV)
+_KEPT_SAMPLES_MAX = 1 << 22
+"""Samples of a text that are kept until they are asked for, so that it is parsed once: 32 MiB."""
 
 
 class Answerer:
@@ -56,6 +60,8 @@ class Answerer:
     def __init__(self, limit: Callable[[float], None]) -> None:
         self._limit = limit
         self._volumes: VolumeReader | None = None
+        self._parsed: tuple[Path, EcgFormat, Stamp, OpenedEcg] | None = None
+        """The last ECG whose header was read, if it is text."""
 
     def header(self, request: Message) -> Message:
         """Read the header of a file.
@@ -138,7 +144,10 @@ class Answerer:
         place = ecg_path(path)
         if form is EcgFormat.WFDB and not alone and is_segment(place):
             raise NotAScan("segment")
-        recording = checked(open_ecg(place, form).recording)
+        ecg = open_ecg(place, form)
+        recording = checked(ecg.recording)
+        if form in _TEXT and recording.samples * len(recording.leads) <= _KEPT_SAMPLES_MAX:
+            self._parsed = path, form, opened.stamp, ecg
         return {
             "recording": recording_message(recording),
             "format": form.value,
@@ -147,7 +156,7 @@ class Answerer:
 
     def _ecg_samples(self, request: Message, allocate: Allocate) -> npt.NDArray[Any]:
         path, recording = Path(request["path"]), recording_of(request["recording"])
-        opened = open_ecg(ecg_path(path), EcgFormat(request["format"]))
+        opened = self._opened_ecg(path, EcgFormat(request["format"]))
         if opened.recording != recording:
             raise SourceError("the file changed while it was read: send it again")
         shape = recording.samples, len(recording.leads)
@@ -157,6 +166,14 @@ class Answerer:
         opened.read(samples)
         check_not_flat(samples)
         return samples
+
+    def _opened_ecg(self, path: Path, form: EcgFormat) -> OpenedEcg:
+        parsed, self._parsed = self._parsed, None
+        if parsed is not None and parsed[:2] == (path, form):
+            with open_file(path) as opened:
+                if opened.stamp == parsed[2]:
+                    return parsed[3]
+        return open_ecg(ecg_path(path), form)
 
     def _dicom_header(self, path: Path, name: str, *, bare: bool, alone: bool) -> Message:
         from common.formats.dicom.headers import read_slices

@@ -1,7 +1,9 @@
 """What the reader process does for a request, in this process."""
 
 import gzip
+import json
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -107,3 +109,40 @@ def test_second_voxels_of_a_pair_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"two files of voxels") as caught:
         answerer.header({"path": str(tmp_path / "a.img.gz")})
     assert not isinstance(caught.value, NotAScan)
+
+
+def _ecg(path: Path, values: list[float]) -> None:
+    lead = {"name": "II", "signal": values}
+    path.write_text(json.dumps({"leads": [lead], "sampling_rate_hz": 250}))
+
+
+def test_the_text_of_an_ecg_is_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = []
+    loads = json.loads
+
+    def counted(text: str, **options: Any) -> Any:
+        parsed.append(text)
+        return loads(text, **options)
+
+    monkeypatch.setattr(json, "loads", counted)
+    path, answerer = tmp_path / "a.json", Answerer(lambda _: None)
+    _ecg(path, [0.5, -0.5, 0.25])
+    request = {"path": str(path), "alone": True, "frames": 0}
+    request |= answerer.header(request)
+    for count in (1, 2):  # the samples are kept until they are read, not longer
+        samples = answerer.voxels(request, in_memory)
+        assert samples[:, 0].tolist() == [0.5, -0.5, 0.25]
+        assert len(parsed) == count
+
+
+def test_an_ecg_that_has_changed_since_its_header_was_read_is_read_anew(tmp_path: Path) -> None:
+    path, answerer = tmp_path / "a.json", Answerer(lambda _: None)
+    _ecg(path, [0.5, -0.5, 0.25])
+    request = {"path": str(path), "alone": True, "frames": 0}
+    request |= answerer.header(request)
+    _ecg(path, [0.5, -0.5, 0.125])
+    assert answerer.voxels(request, in_memory)[2, 0] == 0.125
+    request |= answerer.header(request)
+    _ecg(path, [0.5, -0.5])
+    with pytest.raises(SourceError, match="the file changed"):
+        answerer.voxels(request, in_memory)
