@@ -134,8 +134,9 @@ class ScanAnalysis:
             took_ms = (time.perf_counter() - began) * 1000
             self._have_run.add(analyzer.name)
             findings = checked_findings(analysis.findings)
-            with self._current_scan.analysing(made_by):
-                findings = self._follow_ups.added(findings, analysis, claim.scan, made_by)
+            if analysis.follow_up is not None:
+                with self._current_scan.analysing(made_by):
+                    findings = self._follow_ups.added(findings, analysis, claim.scan, made_by)
             report = BrainReport.of(
                 claim.scan,
                 with_input_problems(findings, claim.scan.problems),
