@@ -85,3 +85,26 @@ class Bereaved:
         for row in self._rowless:
             told = about_outcome(FileOutcome.GONE, REPLACED.format(label_of(row)))
             yield {**row, **dict.fromkeys(ABOUT_FILE, ""), **told}
+
+
+class Doubled:
+    """Scans that several rows say are reported from their file, as after kills that came between a
+    scan and its row: the first file that is there stays, the others hold copies.
+
+    Args:
+        scans: which.
+    """
+
+    def __init__(self, scans: set[Scan]) -> None:
+        self._scans = scans
+        self._first: dict[Scan, str] = {}
+
+    def demoted(self, row: Row) -> Row:
+        """A row as it is to be."""
+        scan = scan_in(row)
+        is_one = row.get(OUTCOME) == FileOutcome.REPORTED and has_report(row)
+        if scan not in self._scans or scan is None or not is_one or not is_there(path_of(row)):
+            return row
+        if (first := self._first.setdefault(scan, label_of(row))) == label_of(row):
+            return row
+        return {**row, **about_outcome(FileOutcome.COPY, f"the same image as {first}")}

@@ -12,7 +12,7 @@ import io
 import os
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -43,7 +43,7 @@ from common.domain.report_index import (
 from common.errors import SettingsError
 from common.runtime.files import appearing_whole
 from common.runtime.logger import Log
-from fr_pacs.index_upkeep import Bereaved, can_tell, marked_if_gone
+from fr_pacs.index_upkeep import Bereaved, Doubled, can_tell, marked_if_gone
 from fr_pacs.sources.base import Account, Origin
 
 _PAUSE_S = 0.2
@@ -240,13 +240,14 @@ class ReportIndex:
         """Replace the rows of the table that these take the place of, and append the others; with a
         ``scope``, remove those in it that are about files that are gone, or mark those that have a
         report."""
-        bereaved, reported = self._merged(rows, scope, recalled)
-        if bereaved or reported:
+        bereaved, reported, doubled = self._merged(rows, scope, recalled)
+        if bereaved or reported or doubled:
             with self._locked(), self._table() as (_, table):
                 found = Bereaved(bereaved, (_with_news(row, reported) for row in table))
+            doubles = Doubled(doubled)
             with self._rewriting() as (table, write):
                 for row in table:
-                    write(found.promoted(_with_news(row, reported)))
+                    write(doubles.demoted(found.promoted(_with_news(row, reported))))
                 for row in found.rows_without_file():
                     write(row)
 
@@ -263,9 +264,10 @@ class ReportIndex:
 
     def _merged(
         self, rows: OrderedDict[_Key, Row], scope: str, recalled: Collection[_Key]
-    ) -> tuple[dict[Scan, Row], dict[Scan, Row]]:
-        """As ``_merge``; the scans that have lost a row that had their report, each with it, and
-        those of which a row lacks the report that another row had, each with that one."""
+    ) -> tuple[dict[Scan, Row], dict[Scan, Row], set[Scan]]:
+        """As ``_merge``; the scans that have lost a row that had their report, each with it; those
+        of which a row lacks the report that another row had, each with that one; and those that
+        several rows name as reported."""
         news = _news(row for key, row in rows.items() if key not in recalled)
         scans = {scan_in(row) for row in rows.values()}
         with_file = {scan_in(row) for row in rows.values() if row["file"]}
@@ -275,6 +277,7 @@ class ReportIndex:
         has_scan: set[_Key] = set()
         bereaved: dict[Scan, Row] = {}
         lacking: set[Scan | None] = set()
+        reports: Counter[Scan] = Counter()
         to_mark = scope if scope and can_tell(scope) else ""
         with self._rewriting() as (table, write):
             for row in table:
@@ -305,20 +308,25 @@ class ReportIndex:
                 scan = scan_in(row)
                 if new is not None and not has_report(row):
                     lacking.add(scan)
-                if scan is not None and scan in scans and (scan not in named or has_report(row)):
-                    named[scan] = row
+                if scan is not None and scan in scans:
+                    reports[scan] += _is_reported(row)
+                    if scan not in named or has_report(row):
+                        named[scan] = row
             for key, row in left.items():
                 scan = scan_in(row)
                 if self._first_of.get(key) in has_scan:
                     continue  # the row of the volume, which an earlier run sent, counts it
                 if row["file"]:
-                    write(_with_news(row, named))
+                    row = _with_news(row, named)
+                    if scan is not None:
+                        reports[scan] += _is_reported(row)
+                    write(row)
                 # What happened to a scan whose file nobody knows needs no row if another one names
                 # its file; and without a report there is nothing to tell.
                 elif has_report(row) and scan not in with_file and scan not in named:
                     write(row)
         reported = {scan: row for scan, row in named.items() if scan in lacking and has_report(row)}
-        return bereaved, reported
+        return bereaved, reported, {scan for scan, count in reports.items() if count > 1}
 
     def _is_gone(self, row: Row, scope: str) -> bool:
         """Whether a row of an earlier run, which has no scan, is about a file that this run did not
@@ -370,6 +378,10 @@ class ReportIndex:
 def _whole(row: Row) -> Row:
     row.pop("", None)
     return row
+
+
+def _is_reported(row: Row) -> bool:
+    return has_report(row) and row.get(OUTCOME) == FileOutcome.REPORTED and bool(row.get("file"))
 
 
 def _with_news(row: Row, news: Mapping[Scan, Row]) -> Row:

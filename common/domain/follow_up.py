@@ -79,7 +79,7 @@ class FollowUp(AlwaysValid):
         default=None,
         ge=0,
         description="how far that change was off in 95 % of pairs of synthetic scans of one head; "
-        "two real scanners may differ by more",
+        "two real scanners may differ by more; null if slices are thick",
     )
     to_previous: Affine | None = Field(
         default=None,

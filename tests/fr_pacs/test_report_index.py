@@ -325,6 +325,31 @@ def test_a_report_that_comes_before_its_file_is_never_lost(
     ]
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_of_two_files_that_both_say_to_be_reported_the_second_is_a_copy(
+    tmp_path: Path, is_there: bool
+) -> None:
+    one, two = (Origin(name, "", str(tmp_path / "data")) for name in ("a.nii", "b.nii"))
+    reported = [Account(FileOutcome.REPORTED, "", (each,), ONE) for each in (one, two)]
+    (tmp_path / "data").mkdir()
+    for name in ("a.nii", "b.nii") if is_there else ("b.nii",):
+        (tmp_path / "data" / name).touch()
+    index = ReportIndex(tmp_path, get_log(), "pacs-1")
+    for each in reported:  # as kills between a scan and its row leave it
+        index.add(report(ONE), [each], ONE)
+        index.close()
+        index = ReportIndex(tmp_path, get_log(), "pacs-1")
+    known = [Account(FileOutcome.WAITING, "sent by an earlier run", (one,), ONE)]
+    known.append(Account(FileOutcome.COPY, "the same image as a.nii", (two,), ONE))
+    index.begin("/elsewhere", known)
+    index.close()
+    second = ("copy", "the same image as a.nii") if is_there else ("reported", "")
+    assert about(tmp_path, "file", "outcome", "reason", "report") == [
+        ("a.nii", "reported", "", ONE),
+        ("b.nii", *second, ONE),
+    ]
+
+
 def test_a_table_without_outcomes_is_continued(tmp_path: Path) -> None:
     made = report(ONE)
     write(tmp_path, made, origin("a.nii"))

@@ -28,6 +28,7 @@ MAPS_COMPARED = ("lesions", "tissues")
 """The label maps of the earlier scan that are needed."""
 
 _DAY_S = 86_400
+_THIN_MM = 2.5  # with thicker slices, the error of the brain's volume is not known
 
 
 def follow_up(
@@ -57,7 +58,8 @@ def follow_up(
         "overlap": round(compared.aligned.overlap, 3),
     }
     if compared.withheld is None:
-        about |= _changes(compared) | _brain_change(findings, before)
+        is_thin = all(max(one.voxel_size_mm or (0,)) <= _THIN_MM for one in (scan, earlier.scan))
+        about |= _changes(compared) | _brain_change(findings, before, is_thin=is_thin)
     return _made(scan, earlier, about)
 
 
@@ -102,13 +104,13 @@ def _changes(compared: Compared) -> dict[str, object]:
     }
 
 
-def _brain_change(findings: Findings, before: Findings) -> dict[str, object]:
+def _brain_change(findings: Findings, before: Findings, *, is_thin: bool) -> dict[str, object]:
     if findings.volumes is None or before.volumes is None or not before.volumes.brain_ml:
         return {}
     percent = 100 * (findings.volumes.brain_ml / before.volumes.brain_ml - 1)
     return {
         "brain_change_percent": round(percent, 2),
-        "brain_error_percent": BRAIN_ERROR_PERCENT,
+        "brain_error_percent": BRAIN_ERROR_PERCENT if is_thin else None,
     }
 
 

@@ -2583,7 +2583,7 @@ export interface components {
             brain_change_percent: number | null;
             /**
              * Brain Error Percent
-             * @description how far that change was off in 95 % of pairs of synthetic scans of one head; two real scanners may differ by more
+             * @description how far that change was off in 95 % of pairs of synthetic scans of one head; two real scanners may differ by more; null if slices are thick
              */
             brain_error_percent: number | null;
             /**
