@@ -291,7 +291,7 @@ class ReportIndex:
                 if new is not None and key in recalled and scan == scan_in(new):
                     new = None
                 if new is not None:
-                    before, row = row, succeeding(row, new)
+                    before, row = row, _with_news(succeeding(row, new), news)
                     if scan is not None and scan_in(row) == scan:
                         has_scan.add(row_key(row))
                     elif scan is not None and has_report(before):

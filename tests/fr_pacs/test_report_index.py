@@ -297,7 +297,7 @@ def _delivered(index: ReportIndex) -> None:
 
 @pytest.mark.parametrize("delivered_at", range(4))
 @pytest.mark.parametrize("written_before", list(product((False, True), repeat=3)))
-@pytest.mark.parametrize("is_known", [False, True])
+@pytest.mark.parametrize("earlier", [[], [_found], [_found, _acknowledged]], ids=len)
 @pytest.mark.parametrize(
     "steps", [[_found, _acknowledged, _copied], [_recalled, _copied]], ids=["new", "known"]
 )
@@ -306,14 +306,14 @@ def test_a_report_that_comes_before_its_file_is_never_lost(
     steps: list[Callable[[ReportIndex], None]],
     delivered_at: int,
     written_before: tuple[bool, ...],
-    is_known: bool,
+    earlier: list[Callable[[ReportIndex], None]],
 ) -> None:
     steps = list(steps)
     steps.insert(delivered_at, _delivered)
     index = ReportIndex(tmp_path, get_log(), "pacs-1")
-    if is_known:  # an earlier run was killed before it had an answer
-        _found(index)
-    for step, is_written in zip(steps, (is_known, *written_before), strict=False):
+    for step in earlier:  # an earlier run was killed before it had an answer, or a report
+        step(index)
+    for step, is_written in zip(steps, (bool(earlier), *written_before), strict=False):
         if is_written:
             index.close()
             index = ReportIndex(tmp_path, get_log(), "pacs-1")
