@@ -50,7 +50,6 @@ class FollowUps:
 
         Raises:
             StoreUnavailable: MongoDB was unreachable until the processor was told to stop.
-            MemoryError: the comparison takes too much.
         """
         if analysis.follow_up is None or not isinstance(findings, Findings) or not findings.lesions:
             return findings
@@ -65,9 +64,9 @@ class FollowUps:
             maps = self._maps(earlier, analysis.compares)
             changes = analysis.follow_up(EarlierScan(earlier.scan, earlier.report, maps))
             return checked_findings(findings.model_copy(update={"follow_up": changes}))
-        except (StoreUnavailable, MemoryError):
+        except StoreUnavailable:
             raise
-        except Exception as error:  # noqa: BLE001 - see above
+        except Exception as error:  # noqa: BLE001 - see above; also if the memory does not suffice
             cause = type(error).__name__
             self._log.warning("no comparison with the previous scan", scan_id=scan.key, cause=cause)
             return findings

@@ -30,6 +30,8 @@ _TIMES = {"time": 1.0, "time_s": 1.0, "t": 1.0, "seconds": 1.0, "time_ms": 1e-3}
 _STEP_TOLERANCE = 0.02
 """How far a step of the time column may be from the mean one."""
 
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
 _START = re.compile(rb"\s*\{")
 
 
@@ -169,7 +171,7 @@ def _numbers(signal: list[Any], number: int) -> Any:
         values = np.array(signal, np.float64)
     except OverflowError:
         values = np.array([math.inf])
-    if np.isinf(values).any():
+    if (np.abs(values[np.isfinite(values)]) > _FLOAT32_MAX).any() or np.isinf(values).any():
         raise SourceError(f"lead {number} has a number that is out of range")
     return values
 

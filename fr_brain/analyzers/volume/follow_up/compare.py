@@ -17,7 +17,7 @@ from fr_brain.analyzers.volume.follow_up.rigid import Aligned, align_with_previo
 from fr_brain.analyzers.volume.registration.align import Matrix
 from fr_brain.analyzers.volume.tissue import GREY
 
-_MISFIT_MAX, _OVERLAP_MIN = 0.1, 0.97  # of two scans of one head
+_MISFIT_MAX, _OVERLAP_MIN = 0.1, 0.98  # of two scans of one head
 _SEEN_VOXELS, _SEEN_ML = 60, 0.05  # smaller lesions may be missed in one of two scans
 _ALIKE = 0.95  # share of a lesion that looks like grey matter in the other scan: it may be there
 _CHANGE_MIN, _CHANGE_NOISE = 0.2, 4.0  # logarithm of the ratio; the same, by the root of the voxels

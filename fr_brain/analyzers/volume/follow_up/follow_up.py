@@ -80,7 +80,7 @@ def _made(scan: BrainScan, earlier: EarlierScan, about: dict[str, object]) -> Fo
 def _obstacle(findings: Findings, before: Findings, earlier: EarlierScan) -> str | None:
     """Why the two scans cannot be compared, in a sentence."""
     if not set(MAPS_COMPARED) <= earlier.maps.keys():
-        return "The label maps of the previous scan are not stored (BRAIN_LABEL_MAPS)."
+        return "The label maps of the previous scan are damaged, or not stored (BRAIN_LABEL_MAPS)."
     for one, which in ((findings, "this"), (before, "the previous")):
         if one.registration is None or one.registration.to_mni is None:
             return f"The head was not found in MNI space in {which} scan."

@@ -53,7 +53,11 @@ def tissue_blocks(head: LabelledHead) -> TissueMap:
     """
     box = head.box()
     edges = np.linalg.norm(head.affine[:, :3], axis=0)
-    factor = [max(1, round(BLOCK_MM / float(edge))) for edge in edges]
+    # A damaged header may say any size.
+    factor = [
+        max(1, min(n, round(BLOCK_MM / float(edge))))
+        for edge, n in zip(edges, head.tissues.shape, strict=True)
+    ]
     counts = _counts(head.tissues[box], head.lesions[box], factor)
     first = np.array([side.start for side in box], np.float64)
     middle = first + (np.array(factor) - 1) / 2

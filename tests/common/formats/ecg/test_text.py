@@ -66,6 +66,7 @@ def test_json_with_rate_units_start_and_missing_samples() -> None:
         ({"leads": [{"name": "I", "signal": [True]}]}, "numbers only"),
         ({"leads": [{"name": "I", "signal": [[1]]}]}, "numbers only"),
         ({"leads": [{"name": "I", "signal": [10**400]}]}, "out of range"),
+        ({"leads": [{"name": "I", "signal": [1e39, 0.0]}]}, "out of range"),
         ({"leads": [{"name": "I", "signal": [1]}, {"name": "II", "signal": []}]}, "different numb"),
         (two(sampling_rate_hz="500"), "must be a number"),
         (two(sampling_rate_hz=True), "must be a number"),

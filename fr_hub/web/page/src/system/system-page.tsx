@@ -34,7 +34,7 @@ function Throughput({ spans }: { spans: System["throughput"] }) {
         { title: "Done", right: true, cell: ({ done }) => numberText(done) },
         { title: "Failed", right: true, cell: ({ failed }) => numberText(failed) },
         {
-          title: "Arrival to report, median",
+          title: "Median to report",
           right: true,
           cell: ({ latency_p50_s: seconds }) => secondsText(seconds),
         },

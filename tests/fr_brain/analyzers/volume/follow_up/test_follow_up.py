@@ -119,7 +119,8 @@ def test_without_label_maps_the_scans_are_not_compared(missing: str) -> None:
     left = {name: array for name, array in whole.maps.items() if name != missing}
     found = compared(replace(whole, maps=left))
     assert (
-        found.withheld == "The label maps of the previous scan are not stored (BRAIN_LABEL_MAPS)."
+        found.withheld
+        == "The label maps of the previous scan are damaged, or not stored (BRAIN_LABEL_MAPS)."
     )
     assert (found.new, found.lesions, found.days) == (None, (), 365)
 

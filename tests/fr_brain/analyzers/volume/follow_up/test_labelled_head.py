@@ -47,3 +47,9 @@ def test_a_head_without_brain_has_blocks_of_nothing() -> None:
         np.zeros((8, 8, 8), np.uint8), np.zeros((8, 8, 8), np.uint8), small().affine
     )
     assert not tissue_blocks(empty).inside.any()
+
+
+def test_voxels_of_a_nonsensical_size_take_no_more_memory_than_the_scan() -> None:
+    one = small()
+    tiny = LabelledHead(one.lesions, one.tissues, one.affine * 1e-6)
+    assert tissue_blocks(tiny).inside.size == 1
