@@ -44,6 +44,7 @@ SKIPPED_KINDS: dict[str, tuple[str, str]] = {
     "sidecar": ("sidecar", "sidecars"),
     "pair": ("second half of a .hdr/.img pair", "second halves of .hdr/.img pairs"),
     "segment": ("segment of a recording", "segments of recordings"),
+    "signals": ("signal file of a recording", "signal files of recordings"),
     "biosignal": ("recording of other signals", "recordings of other signals"),
     "surface": ("surface or tract file", "surface and tract files"),
     "picture": ("picture", "pictures"),

@@ -22,6 +22,9 @@ from common.formats.ecg.wfdb_samples import format_of, frames_in, read_frames
 from common.formats.not_a_scan import NotAScan
 
 _FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+SIGNAL_SUFFIXES = (".dat", ".mat")
+"""Of the files that hold the signals of most records."""
+
 _SEGMENT = re.compile(r"(.+)_(?:\d{1,6}|layout)\.hea", re.IGNORECASE)
 
 
@@ -48,6 +51,19 @@ class _File:
                 "the same folder; send both"
             ) from None
         return frames_in(max(0, size), format_of(first.format), self.frame)
+
+
+def has_header(path: EcgPath) -> bool:
+    """Whether the header of a record is beside a file: then it holds the record's signals.
+
+    Args:
+        path: a file whose name ends in one of ``SIGNAL_SUFFIXES``.
+    """
+    stem = path.name.removesuffix(path.suffix)
+    try:
+        return path.with_name(f"{stem}.hea").stat().st_size > 0
+    except (OSError, SourceError):
+        return False
 
 
 def is_segment(path: EcgPath) -> bool:

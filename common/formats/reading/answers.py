@@ -23,7 +23,7 @@ from common.formats.ecg.members import ecg_path
 from common.formats.ecg.opening import EcgFormat, ecg_format, open_ecg
 from common.formats.ecg.recording import Opened as OpenedEcg
 from common.formats.ecg.recording import check_not_flat, checked
-from common.formats.ecg.wfdb import is_segment
+from common.formats.ecg.wfdb import SIGNAL_SUFFIXES, has_header, is_segment
 from common.formats.nifti.pairs import header_of, is_header, suffix_of, voxels_of
 from common.formats.nifti.volumes import NiftiVolume
 from common.formats.not_a_scan import NotAScan, UnreadKind
@@ -79,7 +79,13 @@ class Answerer:
             ecg = ecg_format(head, name, alone=alone)
             if ecg is not None:
                 return self._ecg_header(path, ecg, opened, alone=alone)
-            found = recognise(head, name, _inside(opened.file))
+            try:
+                found = recognise(head, name, _inside(opened.file))
+            except NotAScan:
+                # Only the header beside it tells what it is.
+                if name.lower().endswith(SIGNAL_SUFFIXES) and has_header(ecg_path(path)):
+                    raise NotAScan("signals") from None
+                raise
         if found is Format.ARCHIVE:
             return self._members(path, in_archive=in_archive)
         if found is Format.PAIR_VOXELS:

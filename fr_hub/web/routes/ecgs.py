@@ -167,7 +167,9 @@ async def send_ecg(
 
 
 def _why(results: list[FileResult]) -> str:
-    reasons = [one.reason for one in results if one.reason]
+    told = [one for one in results if one.reason]
+    refused = [one for one in told if one.outcome == "refused"]
+    reasons = [one.reason for one in refused or told if one.reason]
     return "; ".join(dict.fromkeys(reasons))[:500] or "there is no file"
 
 

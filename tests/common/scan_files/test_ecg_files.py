@@ -32,6 +32,8 @@ def test_a_folder_of_ecgs(tmp_path: Path) -> None:
     assert scans["m.hea"].scan_id == scans["m.hea"].scan_id
     counts = source.skipped.counts
     assert (counts["segment"], counts["biosignal"], counts["sidecar"]) == (1, 1, 1)
+    assert counts["signals"] == 3
+    assert "other" not in counts
 
 
 def test_the_same_samples_at_another_rate_are_another_scan(tmp_path: Path) -> None:
