@@ -39,10 +39,10 @@ def test_the_files_of_a_form_are_found() -> None:
     ("body", "told"),
     [
         (FORM[:-12], "cut off"),
-        (b"--BOUND--\r\n", "no file|not a form"),
-        (b"JANE-DOE", "not a form"),
-        (b"--BOUND\r\n" + b"X: " + b"y" * 100_000, "not a form"),
-        (b"--BOUND\r\n" + b"X: y\r\n" * 1000, "not a form"),
+        (b"--BOUND--\r\n", "no file|not the form"),
+        (b"JANE-DOE", "not the form"),
+        (b"--BOUND\r\n" + b"X: " + b"y" * 100_000, "not the form"),
+        (b"--BOUND\r\n" + b"X: y\r\n" * 1000, "not the form"),
     ],
 )
 def test_what_is_no_form_is_refused(body: bytes, told: str) -> None:
