@@ -116,7 +116,8 @@ class ReportIndex:
             scan_id, file = row.get("scan_id"), row.get("file", "").removeprefix("./")
             mine = row.get("pacs") == self._pacs and row.get(OUTCOME) != FileOutcome.COPY
             if scan_id and file and mine and not has_report(row) and len(found) < _UNREPORTED_KEPT:
-                origin = Origin(file, row.get("volume", ""), row.get("folder", ""))
+                files = int(row["files"]) if row.get("files", "").isdecimal() else 1
+                origin = Origin(file, row.get("volume", ""), row.get("folder", ""), files)
                 found.setdefault(scan_id, origin)
         return found
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,16 +155,16 @@ def test_a_report_that_comes_before_its_file_is_found_again_is_named_after_it(
 
 
 def test_a_report_whose_row_a_kill_prevented_gets_it_at_the_next_start(tmp_path: Path) -> None:
-    files = (origin("a.nii"), origin("b.nii"))
+    files = (replace(origin("a.nii"), files=12), origin("b.nii"))
     with opened(tmp_path) as reports:
         for one, scan_id in zip(files, (ONE, TWO), strict=True):
             reports.account(Account(FileOutcome.WAITING, "no report yet", (one,), scan_id))
     write_report(tmp_path, report(), None, f"a__{ONE}")
     with opened(tmp_path):
         pass
-    assert about(tmp_path, "file", "outcome", "report") == [
-        ("a.nii", "reported", f"a__{ONE}"),
-        ("b.nii", "waiting", ""),
+    assert about(tmp_path, "file", "outcome", "report", "files") == [
+        ("a.nii", "reported", f"a__{ONE}", "12"),
+        ("b.nii", "waiting", "", "1"),
     ]
 
 
