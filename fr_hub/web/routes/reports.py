@@ -155,7 +155,11 @@ def get_picture(
     """The picture of the report."""
     png = context.store.report_reader.picture(tenant, key, revision)
     if png is None:
-        raise Problem(404, "not_found", "There is no such picture; not every report has one.")
+        raise Problem(
+            404,
+            "not_found",
+            "There is no picture of this report: Fr-BRAIN draws them with BRAIN_PICTURES=1.",
+        )
     return _content(request, png, "image/png")
 
 
