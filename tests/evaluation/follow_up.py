@@ -63,7 +63,7 @@ class Compared:
 
 
 def evaluate_pair(kind: str, index: int) -> Compared:
-    """Make pair ``index`` of a kind, compare its scans, and judge what is said of them."""
+    """Make pair ``index`` of a kind, compare its scans, and check the result against the truth."""
     pair = make_pair(_FAMILY, SEEDS[kind], index, KINDS[kind], changing=bool(index % 2))
     (before, earlier), (scan, analysis) = (
         _read(pair.first, _NOW - _YEAR),

@@ -163,7 +163,7 @@ def _text(path: EcgPath) -> str:
 
 def _numbers(signal: list[Any], number: int) -> Any:
     kinds = set(map(type, signal))
-    if not kinds <= {int, float, type(None)}:  # bool is a type of its own
+    if not kinds <= {int, float, type(None)}:  # so true and false are refused
         raise SourceError(f"the 'signal' of lead {number} must have numbers only")
     if type(None) in kinds:
         signal = [math.nan if one is None else one for one in signal]

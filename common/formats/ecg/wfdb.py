@@ -109,7 +109,7 @@ def _open_segments(path: EcgPath, record: RecordLine, segments: Sequence[Segment
             continue
         one = _header(path.with_name(f"{segment.name}.hea"))
         if one.segments is not None:
-            raise SourceError("a segment has segments of its own: copy the record again")
+            raise SourceError("a segment is itself divided into segments: copy the record again")
         for signal in one.signals:
             known.setdefault(signal.name, signal)
         if segment.samples == 0:  # the layout, which has no samples

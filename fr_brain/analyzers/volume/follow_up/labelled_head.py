@@ -32,7 +32,7 @@ class LabelledHead:
         return abs(float(np.linalg.det(self.affine[:, :3]))) / 1000
 
     def box(self) -> Box:
-        """Where the inside of the skull is; everything if it is nowhere."""
+        """The bounding box of the space inside the skull; the whole scan if none is labelled."""
         inside = self.tissues > 0
         shadows = [np.logical_or.reduce(inside, axis=others) for others in ((1, 2), (0, 2), (0, 1))]
         sides = []
