@@ -97,7 +97,7 @@ class Doubled:
 
     def __init__(self, scans: set[Scan]) -> None:
         self._scans = scans
-        self._first: dict[Scan, str] = {}
+        self._first: dict[Scan, Row] = {}
 
     def demoted(self, row: Row) -> Row:
         """A row as it is to be."""
@@ -105,6 +105,6 @@ class Doubled:
         is_one = row.get(OUTCOME) == FileOutcome.REPORTED and has_report(row)
         if scan not in self._scans or scan is None or not is_one or not is_there(path_of(row)):
             return row
-        if (first := self._first.setdefault(scan, label_of(row))) == label_of(row):
+        if (first := self._first.setdefault(scan, row)) is row:
             return row
-        return {**row, **about_outcome(FileOutcome.COPY, f"the same image as {first}")}
+        return {**row, **about_outcome(FileOutcome.COPY, f"the same image as {label_of(first)}")}

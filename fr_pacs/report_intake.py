@@ -95,7 +95,7 @@ class ReportIntake:
         if isinstance(event, Report):
             report = event.report
             if (report.scan_id, report.revision) != (header.scan_id, header.revision):
-                raise _unexpected("the label maps are followed by the report of another scan")
+                raise _unexpected("the label maps are followed by another report than theirs")
             if report.shape != header.shape:
                 reason = "the label maps do not have the shape that their report gives the scan"
                 raise ProtocolError(Refusal.HEADER, reason)

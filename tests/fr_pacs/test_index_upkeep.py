@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from common.domain.file_outcomes import FileOutcome
-from fr_pacs.index_upkeep import can_tell, is_there
+from common.domain.report_index import about_file
+from fr_pacs.index_upkeep import Doubled, can_tell, is_there
 from fr_pacs.sources.base import Account, Origin, accounts_of
 from tests.fr_pacs.report_folders import ONE, TWO, Folder, about, opened, report, rows
 
@@ -125,3 +126,18 @@ def test_a_report_whose_file_holds_another_image_has_a_row_without_a_file(
 def test_a_member_is_there_as_long_as_its_archive(source: Path) -> None:
     assert is_there(str(source / "a.nii" / "member.dcm"))
     assert not is_there(str(source / "c.zip" / "member.dcm"))
+
+
+def test_files_of_one_name_in_two_folders_are_told_apart(tmp_path: Path) -> None:
+    table = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.nii").touch()
+        about_it = about_file("a.nii", "", str(tmp_path / name))
+        told = {"outcome": "reported", "reason": "", "scan_id": ONE, "pacs": "p", "report": ONE}
+        table.append({**about_it, **told})
+    doubled = Doubled({(ONE, "p")})
+    outcomes = [doubled.demoted(row)["outcome"] for row in table]
+    assert outcomes == ["reported", "copy"]
+    others = [Doubled(set()).demoted(row)["outcome"] for row in table]
+    assert others == ["reported", "reported"]
