@@ -41,7 +41,7 @@ def connection() -> psycopg.Connection[Any]:
 def analyse(scan_id: str) -> None:
     """Read the file of a scan, analyse it, store the report; idempotent."""
     image = nib.Nifti1Image.from_bytes(_file_of(scan_id))
-    _report(scan_id, VolumeAnalyzer(), np.asarray(image.dataobj), affine=image.affine.tolist())
+    _report(scan_id, VolumeAnalyzer(), np.asarray(image.dataobj), affine=image.affine[:3].tolist())
 
 
 @app.task(name="analyse_ecg")  # type: ignore[untyped-decorator]
