@@ -42,6 +42,18 @@ def test_a_killed_processor_is_replaced_and_its_scans_are_to_do_at_once(
     assert sum(store.queries.count_reports().values()) == 1
 
 
+@pytest.mark.parametrize(("given", "threads"), [({}, "1"), ({"OPENBLAS_NUM_THREADS": "2"}, "2")])
+def test_the_libraries_of_a_processor_start_one_thread_unless_told_otherwise(
+    store: DBManager, tmp_path: Path, given: dict[str, str], threads: str
+) -> None:
+    with brain(store, tmp_path, **given) as running:
+        [processor] = running.processors()
+        environment = Path(f"/proc/{processor}/environ").read_bytes().decode().split("\0")
+        assert f"OPENBLAS_NUM_THREADS={threads}" in environment
+        assert "OMP_NUM_THREADS=1" in environment
+        assert stop(running.process) == 0
+
+
 @pytest.mark.long
 def test_a_scan_that_kills_each_processor_moves_to_error_and_the_others_get_their_reports(
     store: DBManager, tmp_path: Path
