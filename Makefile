@@ -224,7 +224,7 @@ coverage: $(VENV)/ready-dev ## Run the tests and list the lines and branches the
 	$(BIN)/python -m coverage report
 
 bench: $(VENV)/ready-bench ## Benchmark Fr, comparable systems and the machine's limits
-	@$(BIN)/python -m tests.benchmarks
+	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks
 
 readers: $(VENV)/ready-dev ## Compare Fr's readers with dcm2niix and nibabel, voxel for voxel
 	@$(BIN)/python -m tests.readers

@@ -1,4 +1,7 @@
-"""``make bench``: measure this project, its peers and the machine's limits in one run."""
+"""``make bench``: measure this project, its peers and the machine's limits in one run.
+
+Exit code 1: something was better than a limit of the machine, so the benchmark has a mistake.
+"""
 
 import json
 import os
@@ -77,6 +80,7 @@ def main() -> int:
     out = Path(os.environ.get("BENCH") or ".data/bench/bench.json")
     console = Console()
     whole: dict[str, Any] = {"machine": machine.describe(), "parts": {}}
+    impossible: list[str] = []
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fr-bench-") as name, mongod(Path(name)) as running:
         bench = Bench(running.uri, Path(name), quick)
@@ -90,12 +94,15 @@ def main() -> int:
             if not only or part.name in only:
                 results = run(part, console)
                 show(results, console)
+                impossible += results.impossible()
                 whole["parts"][part.name] = results.as_json()
                 # Write after each part, because a run takes half an hour and may be interrupted.
                 out.write_text(json.dumps(whole, indent=2) + "\n")
     pictures = draw(whole, out.parent)
     console.print(f"all values: {out}", *(f"plot: {path}" for path in pictures), sep="\n")
-    return 0
+    for what in impossible:
+        console.print(f"[red]{what}: better than the limit, so the benchmark has a mistake")
+    return int(bool(impossible))
 
 
 if __name__ == "__main__":

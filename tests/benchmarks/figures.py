@@ -28,6 +28,8 @@ class Goal:
         least: the required value.
         aim: a better value that the project would like to reach.
         below: the values are upper bounds, not lower ones.
+        limit: ``over`` is what the machine can do at best. To be better than it is a mistake of the
+            benchmark.
     """
 
     what: str
@@ -36,6 +38,11 @@ class Goal:
     least: float
     aim: float
     below: bool = False
+    limit: bool = False
+
+    def beyond(self, value: float) -> bool:
+        """Whether the value is better than the limit that it is compared with, which cannot be."""
+        return self.limit and (value < 1 if self.below else value > 1)
 
     def met(self, value: float, wanted: float) -> bool:
         """Whether ``value`` is as good as ``wanted``."""
@@ -100,6 +107,14 @@ class Results:
         if goal.over is None:
             return above
         return [a / b for a, b in zip(above, self.values(*goal.over), strict=False) if b]
+
+    def impossible(self) -> list[str]:
+        """The goals whose median is better than the limit."""
+        return [
+            goal.what
+            for goal in self.goals
+            if (values := self.ratio(goal)) and goal.beyond(statistics.median(values))
+        ]
 
     def as_json(self) -> dict[str, Any]:
         """All values, for JSON."""

@@ -42,11 +42,18 @@ class Growth:
         self.rounds = 1  # each the median of many claims; inserting a million scans takes minutes
         self._counts = (FEW, 100_000) if bench.quick else (FEW, 100_000, 1_000_000)
         self._scans = 2_000 if bench.quick else 10_000
-        self.goals = tuple(
+        claims = [
             Goal(f"claim, {stored(count, how)}", (stored(count, how), OF_FEW),
                  None, 1.3, 1.0, below=True)
             for how in (DONE, WAITING) for count in self._counts[1:]
-        )  # fmt: skip
+        ]  # fmt: skip
+        verifies = [
+            Goal(f"verify, {stored(count, DONE)}, s", (stored(count, DONE), "verify s"),
+                 None, most, aim, below=True)
+            for count, most, aim in ((100_000, 1.0, 0.5), (1_000_000, 15.0, 10.0))
+            if count in self._counts
+        ]  # fmt: skip
+        self.goals = (*claims, *verifies)
 
     def subjects(self) -> dict[str, Callable[[], Figures]]:
         """Each number of scans, once done and once waiting."""

@@ -1,6 +1,7 @@
 """Memory use of Fr-HUB by number of connections and by size of scans."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from common.wire.blocking_connection import Channel
 from common.wire.protocol import Side
 from tests.benchmarks.figures import Figures, Goal
-from tests.benchmarks.machine import rss_mib
+from tests.benchmarks.machine import now, rss_mib
 from tests.benchmarks.units import Bench, units
 from tests.processes import peak_memory_mib
 from tests.running import POLICY
@@ -16,6 +17,7 @@ from tests.running import POLICY
 _SIDES = {1: 80, 14: 190, 64: 322, 268: 512}
 """Size of an int16 cube in MB, and its edge in voxels."""
 _MEMORY_MIB = 64
+AT_ONCE = "connected at once, s"
 
 
 def connected(count: int) -> str:
@@ -44,6 +46,8 @@ class Memory:
         self.goals = (
             Goal("peak with the largest scans over idle, of HUB_MEMORY_MIB",
                  (largest, "grown, of the setting"), None, 3, 2, below=True),
+            Goal(f"{self._connections[-1]:,} connections made at once, s",
+                 (connected(self._connections[-1]), AT_ONCE), None, 10, 5, below=True),
         )  # fmt: skip
 
     def subjects(self) -> dict[str, Callable[[], Figures]]:
@@ -60,16 +64,26 @@ class Memory:
         """Nothing to release."""
 
     def connections(self, count: int) -> Figures:
-        """Idle connections after the handshake."""
+        """Idle connections after the handshake; all lost, and made again at the same moment."""
         many = {"HUB_CONNECTIONS": "2000", "HUB_CONNECTIONS_EACH": "2000"}
-        with units(self._bench, **many) as ours, ExitStack() as stack:
+        with units(self._bench, **many) as ours:
             hub = ours.start("fr_hub")
-            for _ in range(count):
+
+            def greeted(_: int) -> Channel:
                 address = ("127.0.0.1", ours.hub_port)
                 channel = Channel.connect(address, Side.SCAN_SENDER, 1 << 20, 60, 10, POLICY)
-                stack.callback(channel.close)
                 channel.greet("pacs-1")
-            return {"MiB": rss_mib(hub)}
+                return channel
+
+            with ExitStack() as stack:
+                for n in range(count):
+                    stack.callback(greeted(n).close)
+                idle = rss_mib(hub)
+            with ThreadPoolExecutor(count) as threads, ExitStack() as stack:
+                began = now()
+                for channel in threads.map(greeted, range(count)):
+                    stack.callback(channel.close)
+                return {"MiB": idle, AT_ONCE: now() - began}
 
     def scans(self, megabytes: int) -> Figures:
         """Four connections that send as fast as possible."""

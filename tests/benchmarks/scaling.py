@@ -49,9 +49,10 @@ class Scaling:
         self.rounds = 1 if bench.quick else 3
         self._counts = (1, 4, 16) if bench.quick else (1, 2, 4, 8, 16, 32, 64)
         self.goals = tuple(
-            Goal(f"{brains(n)}, of linear", (brains(n), "of linear"), None, 0.9, 0.97)
+            Goal(f"{brains(n)}, of linear", (brains(n), "of linear"), None, 0.9, 0.97,
+                 limit=True)
             for n in self._counts
-        )
+        )  # fmt: skip
         self._site = _package(bench.folder)
 
     def subjects(self) -> dict[str, Callable[[], Figures]]:
