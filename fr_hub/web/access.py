@@ -3,6 +3,8 @@
 The middlewares read what a route asks for from its dependencies, before its function runs: see
 ``fr_hub.web.gate`` and ``fr_hub.web.recording``. Each route has exactly one of ``requires``,
 ``signed_in`` and ``anyone``.
+
+Dependencies that wait for nothing are coroutines: FastAPI runs all others in a thread each.
 """
 
 from typing import Annotated, Any
@@ -48,7 +50,7 @@ def forbidden(right: Right) -> Problem:
     )
 
 
-def principal_of(connection: HTTPConnection) -> Principal:
+async def principal_of(connection: HTTPConnection) -> Principal:
     """Who makes this request, as the gate found.
 
     Raises:
@@ -67,7 +69,7 @@ CurrentUser = Annotated[Principal, Depends(principal_of)]
 def requires(right: Right) -> Any:
     """A dependency of a route: the user has this right."""
 
-    def check(principal: CurrentUser) -> None:
+    async def check(principal: CurrentUser) -> None:
         if right not in principal.rights:
             raise forbidden(right)
 
@@ -78,7 +80,7 @@ def requires(right: Right) -> Any:
 def signed_in() -> Any:
     """A dependency of a route: any user may use it."""
 
-    def check(_: CurrentUser) -> None:
+    async def check(_: CurrentUser) -> None:
         pass
 
     check.access = "user"  # type: ignore[attr-defined]
@@ -88,7 +90,7 @@ def signed_in() -> Any:
 def anyone() -> Any:
     """A dependency of a route: whoever reaches the API may use it."""
 
-    def check() -> None:
+    async def check() -> None:
         pass
 
     check.access = "anyone"  # type: ignore[attr-defined]
@@ -99,7 +101,7 @@ def recorded_as(kind: Kind | None) -> Any:
     """A dependency of a route: the kind of the events by which its requests are recorded in the
     audit trail, where the method and path do not tell; None: they are not recorded."""
 
-    def check() -> None:
+    async def check() -> None:
         pass
 
     check.kind = kind  # type: ignore[attr-defined]
@@ -110,7 +112,7 @@ def admin_token_too() -> Any:
     """A dependency of a route: besides the users that may use it, who has the token in
     ADMIN_TOKEN_FILE."""
 
-    def check() -> None:
+    async def check() -> None:
         pass
 
     check.takes_admin_token = True  # type: ignore[attr-defined]
@@ -120,7 +122,7 @@ def admin_token_too() -> Any:
 def user_token_too() -> Any:
     """A dependency of a route: a user's token may also come in the header ``x-user-token``."""
 
-    def check() -> None:
+    async def check() -> None:
         pass
 
     check.takes_user_token = True  # type: ignore[attr-defined]
@@ -130,7 +132,7 @@ def user_token_too() -> Any:
 def takes_files() -> Any:
     """A dependency of a route: it reads its body itself, however long it is and takes."""
 
-    def check() -> None:
+    async def check() -> None:
         pass
 
     check.takes_files = True  # type: ignore[attr-defined]
@@ -140,7 +142,7 @@ def takes_files() -> Any:
 def may_wait() -> Any:
     """A dependency of a route: its answer may take as long as an analysis."""
 
-    def check() -> None:
+    async def check() -> None:
         pass
 
     check.may_wait = True  # type: ignore[attr-defined]
@@ -151,7 +153,7 @@ def live() -> Any:
     """A dependency of a route: it answers with a stream, which ends when its user may not see it
     any more."""
 
-    def check() -> None:
+    async def check() -> None:
         pass
 
     check.live = True  # type: ignore[attr-defined]
@@ -187,7 +189,7 @@ def note_scans(connection: HTTPConnection, keys: list[str]) -> None:
     connection.state.scans = keys
 
 
-def tenant_of(principal: CurrentUser, context: Context) -> Tenant:
+async def tenant_of(principal: CurrentUser, context: Context) -> Tenant:
     """The tenant of who makes the request."""
     tenant = context.tenants.get(principal.tenant)
     if tenant is None:

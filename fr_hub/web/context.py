@@ -35,7 +35,7 @@ class WebContext:
     emergency: EmergencyAlarm = field(default_factory=EmergencyAlarm)
 
 
-def context_of(connection: HTTPConnection) -> WebContext:
+async def context_of(connection: HTTPConnection) -> WebContext:
     """The context of the application that serves this request or WebSocket."""
     context: WebContext = connection.app.state.context
     return context

@@ -111,7 +111,7 @@ class NoneMatch:
         return tags is None or etag in {tag.removeprefix("W/") for tag in tags}
 
 
-def match_of(
+async def match_of(
     if_match: Annotated[
         str | None,
         Header(
@@ -124,7 +124,7 @@ def match_of(
     return Match(if_match)
 
 
-def none_match_of(
+async def none_match_of(
     if_none_match: Annotated[
         str | None,
         Header(

@@ -85,7 +85,7 @@ class Creation:
             response.headers[REPLAYED] = "true"
 
 
-def creation_of(
+async def creation_of(
     request: Request,
     principal: CurrentUser,
     idempotency_key: Annotated[

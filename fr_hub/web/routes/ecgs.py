@@ -106,26 +106,28 @@ Wait = Annotated[
 ]
 
 
-def _owner(user: CurrentUser, tenant: CurrentTenant) -> Owner:
-    return Owner(tenant.name, user.user, _account(user))
-
-
-def _scope(tenant: CurrentTenant) -> Tenant:
+async def _scope(tenant: CurrentTenant) -> Tenant:
     return tenant.of_accounts()
 
 
-def _account(user: CurrentUser) -> str:
+async def _account(user: CurrentUser) -> str:
     if not user.account:  # such as the token in ADMIN_TOKEN_FILE: it stands for no user
         raise Problem(403, "forbidden", "Only a user can have ECGs; sign in as a user.")
     return user.account
 
 
 Account = Annotated[str, Depends(_account)]
+
+
+async def _owner(user: CurrentUser, tenant: CurrentTenant, account: Account) -> Owner:
+    return Owner(tenant.name, user.user, account)
+
+
 AccountOwner = Annotated[Owner, Depends(_owner)]
 AccountScope = Annotated[Tenant, Depends(_scope)]
 
 
-def _key(tenant: CurrentTenant, account: Account, ecg_id: EcgId) -> str:
+async def _key(tenant: CurrentTenant, account: Account, ecg_id: EcgId) -> str:
     return account_key(tenant.name, account, ecg_id)
 
 

@@ -13,7 +13,7 @@ from common.domain.tenant import Tenant
 from common.domain.user import Right
 from common.errors import VoxelsDamaged
 from fr_hub.web.access import CurrentTenant, note_scans, requires
-from fr_hub.web.context import Context
+from fr_hub.web.context import Context, WebContext
 from fr_hub.web.envelopes import COLUMNS_MAX, STEPS, Envelopes
 from fr_hub.web.etags import content_etag, is_known
 from fr_hub.web.nifti_files import damaged
@@ -49,7 +49,7 @@ ANSWERS: dict[int | str, dict[str, object]] = {
 }
 
 
-def _envelopes(connection: HTTPConnection) -> Envelopes:
+async def _envelopes(connection: HTTPConnection) -> Envelopes:
     state = connection.app.state
     if not hasattr(state, "envelopes"):
         state.envelopes = Envelopes()
@@ -64,12 +64,12 @@ CurrentEnvelopes = Annotated[Envelopes, Depends(_envelopes)]
 class _Piece:
     """Which samples a request asks for, and what answers it."""
 
-    context: Context
+    context: WebContext
     request: Request
-    envelopes: CurrentEnvelopes
-    step: Step = 1
-    first: First = 0
-    columns: Columns = 4096
+    envelopes: Envelopes
+    step: int
+    first: int
+    columns: int
 
     def of(self, tenant: Tenant, key: str) -> Response:
         """The answer, of this scan.
@@ -113,7 +113,18 @@ class _Piece:
         return Response(body, 200, headers, media_type=MEDIA_TYPE)
 
 
-Piece = Annotated[_Piece, Depends()]
+async def _piece(
+    context: Context,
+    request: Request,
+    envelopes: CurrentEnvelopes,
+    step: Step = 1,
+    first: First = 0,
+    columns: Columns = 4096,
+) -> _Piece:
+    return _Piece(context, request, envelopes, step, first, columns)
+
+
+Piece = Annotated[_Piece, Depends(_piece)]
 
 
 @router.get(

@@ -41,7 +41,7 @@ class _Asked:
         return answered_once(self.creation, requests, self.response, wanted, Outcomes, act)
 
 
-def _asked(
+async def _asked(
     context: Context,
     tenant: CurrentTenant,
     user: CurrentUser,

@@ -50,7 +50,7 @@ _OFFSET = {
 }
 
 
-def desk_of(connection: HTTPConnection) -> UploadDesk:
+async def desk_of(connection: HTTPConnection) -> UploadDesk:
     """The desk of the application that serves this request."""
     desk: UploadDesk = connection.app.state.uploads
     return desk
@@ -78,14 +78,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 router = APIRouter(tags=["uploads"], lifespan=_lifespan)
 
 
-def _owner(user: CurrentUser, tenant: CurrentTenant) -> Owner:
+async def _owner(user: CurrentUser, tenant: CurrentTenant) -> Owner:
     return Owner(tenant.name, user.user)
 
 
 CurrentOwner = Annotated[Owner, Depends(_owner)]
 
 
-def _found(upload_id: str, owner: CurrentOwner, desk: Desk) -> Upload:
+async def _found(upload_id: str, owner: CurrentOwner, desk: Desk) -> Upload:
     upload = desk.find(upload_id, owner)
     if upload is None:
         raise Problem(

@@ -1,5 +1,7 @@
 """If-Match and If-None-Match."""
 
+import asyncio
+
 import pytest
 from starlette.requests import Request
 
@@ -9,7 +11,7 @@ from fr_hub.web.problems import Problem
 
 def status(header: str | None, *, required: bool) -> int:
     """The status of the refusal; 200: there is none."""
-    match = match_of(header)
+    match = asyncio.run(match_of(header))
     try:
         (match.required if required else match.check)(etag_of(3))
     except Problem as problem:
@@ -47,7 +49,7 @@ def test_the_header_may_be_required() -> None:
     [(None, False), ('"3"', True), ('W/"3"', True), ("*", True), ('"2"', False)],
 )
 def test_who_has_the_version_need_not_get_it_again(header: str | None, current: bool) -> None:
-    assert none_match_of(header).is_current(etag_of(3)) is current
+    assert asyncio.run(none_match_of(header)).is_current(etag_of(3)) is current
 
 
 def test_content_without_a_version_has_an_etag_too() -> None:

@@ -1,7 +1,9 @@
 """A key makes one id; another request under it is refused."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -36,20 +38,25 @@ def request(path: str = "/api/v1/things") -> Request:
     return Request({**scope, "scheme": "http", "server": ("localhost", 80)})
 
 
+def creation(*arguments: Any) -> Creation:
+    """The creation that a request asks for."""
+    return asyncio.run(creation_of(*arguments))
+
+
 def test_without_a_key_each_id_is_new() -> None:
-    ids = {creation_of(request(), ADA).id for _ in range(3)}
+    ids = {creation(request(), ADA).id for _ in range(3)}
     assert len(ids) == 3
 
 
 def test_the_same_key_of_a_user_and_path_makes_the_same_id() -> None:
-    one = creation_of(request(), ADA, "k").id
+    one = creation(request(), ADA, "k").id
     assert len(one) == 32
-    assert creation_of(request(), ADA, "k").id == one
+    assert creation(request(), ADA, "k").id == one
     others = [
-        creation_of(request(), ADA, "l"),
-        creation_of(request("/api/v1/others"), ADA, "k"),
-        creation_of(request(), Principal("eve", "default", ADA.roles), "k"),
-        creation_of(request(), Principal("ada", "north", ADA.roles), "k"),
+        creation(request(), ADA, "l"),
+        creation(request("/api/v1/others"), ADA, "k"),
+        creation(request(), Principal("eve", "default", ADA.roles), "k"),
+        creation(request(), Principal("ada", "north", ADA.roles), "k"),
     ]
     assert one not in {other.id for other in others}
 
