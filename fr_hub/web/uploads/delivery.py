@@ -19,6 +19,10 @@ from common.store.unit_parts import WebStore
 POLL_S = 5.0
 """How often reports are looked for if no notification arrives, seconds."""
 
+PAUSE_S = 0.1
+"""The least time from one round to the next, seconds: reports that come one after the other are
+marked together. The first one after a quiet time does not wait."""
+
 LEASE_S = 30.0
 _BATCH = 500
 
@@ -43,14 +47,14 @@ def deliver(store: WebStore, source: str) -> int:
 
 
 class UploadDelivery:
-    """A thread that delivers what is due, after each notification and every ``POLL_S`` seconds."""
+    """A thread that delivers what is due: after notifications, and every ``POLL_S`` seconds."""
 
     def __init__(self, store: WebStore, sources: Collection[str], log: Log) -> None:
         self._store = store
         self._sources = tuple(sources)
         self._log = log
         self._wake = threading.Event()
-        self._closing = False
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
         self._thread.start()
 
@@ -60,15 +64,16 @@ class UploadDelivery:
 
     def close(self) -> None:
         """Stop, after what is under way. Idempotent."""
-        self._closing = True
+        self._closing.set()
         self._wake.set()
         self._thread.join(LEASE_S)
 
     def _run(self) -> None:
-        while not self._closing:
+        while not self._closing.is_set():
             self._wake.clear()
             for source in self._sources:
                 self._deliver(source)
+            self._closing.wait(PAUSE_S)
             self._wake.wait(POLL_S)
 
     def _deliver(self, source: str) -> None:

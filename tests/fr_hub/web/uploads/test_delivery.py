@@ -2,6 +2,8 @@
 
 import contextlib
 
+import pytest
+
 from common.audit.verification import AuditVerifier
 from common.audit.writer import AuditWriter
 from common.commands.verify import verify
@@ -11,6 +13,7 @@ from common.store.db_manager import DBManager
 from common.store.outbox import READABLE
 from common.store.unit_parts import web_parts
 from fr_hub.web.context import WebContext
+from fr_hub.web.uploads import delivery
 from fr_hub.web.uploads.delivery import deliver, delivering
 from tests.factories import inside, make_reports, together
 from tests.running import until
@@ -46,6 +49,24 @@ def test_a_report_is_delivered_once_it_is_stored(context: WebContext, store: DBM
     assert verify(store).gaps == 0
     context.audit.wait_durable()
     assert AuditVerifier(store).run().total == 0
+
+
+def test_reports_that_come_one_after_the_other_are_delivered_together(
+    context: WebContext, store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "PAUSE_S", 3.0)
+    with delivering(context.store, ["web"], context.log):
+        [first] = make_reports(store, 1, pacs="web")
+        until(lambda: sent(store) == {first.key}, 20)
+        later = [report.key for _ in range(5) for report in make_reports(store, 1, pacs="web")]
+        until(lambda: sent(store) == {first.key, *later}, 20)
+    together_sent = [
+        one["ids"]
+        for entry in store.audit_log.all_entries()
+        for one in entry["events"]
+        if one["kind"] == "send"
+    ]
+    assert sorted(map(sorted, together_sent)) == sorted([[first.key], sorted(later)])
 
 
 def test_several_instances_deliver_each_report_once(context: WebContext, store: DBManager) -> None:
