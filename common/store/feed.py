@@ -23,7 +23,8 @@ In each of these cases the reader tells ``reset``.
 were inserted, and shows none before those that it inserted earlier (on a replica set, such inserts
 wait for each other), so a tailing cursor passes over none. Two writers may still write in another
 order than that of their changes: a processor may claim a scan before Fr-HUB has told that it is
-there. So events of scans have the fence of the claim, and readers drop those that are late
+there, and a report may be delivered before the processor has told that it is ready. So events of
+scans have the fence of the claim, those of reports the revision, and readers drop the late ones
 (``feed_documents.place_of``).
 
 **The numbers** that clients see are made by the readers, all in the same way, from the order and

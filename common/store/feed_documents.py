@@ -22,7 +22,7 @@ class ChangeKind(StrEnum):
 
     SCAN = "scan"  # facts: state, priority, revision, and its place in the scan's life
     LOOK = "look"  # scans of which the reader looks up what they are now
-    REPORT = "report"  # facts: state, revision
+    REPORT = "report"  # facts: state, revision; without a revision, the reader looks it up
     MEASUREMENT = "measurement"  # facts: tenant, patient, state
     UNIT = "unit"  # facts: unit, host, version, state
 
@@ -40,6 +40,7 @@ class Step(StrEnum):
 
 
 _RANKS = {Step.NEW: 0, Step.CLAIMED: 1, Step.ENDED: 2}
+_REPORT_RANKS = {"ready": 0, "undeliverable": 1, "delivered": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,11 @@ def scans_to_look_up(keys: Iterable[str]) -> Change:
 
 
 def reports_changed(keys: Sequence[str], state: str, revision: int | None = None) -> Change:
-    """Reports: ``'ready'``, ``'delivered'`` or ``'undeliverable'``."""
+    """Reports: ``'ready'``, ``'delivered'`` or ``'undeliverable'``.
+
+    Without a revision, readers look up what the reports are by then: for a writer that does not
+    know the revision, and for reports that are ``'ready'`` once more, which is no step back.
+    """
     facts: Document = {"state": state}
     if revision is not None:
         facts["revision"] = revision
@@ -108,8 +113,13 @@ def measurement_changed(measurement: str, tenant: str, patient: str, state: str)
     return Change(ChangeKind.MEASUREMENT, [measurement], facts)
 
 
-def place_of(facts: Mapping[str, Any]) -> tuple[int, int] | None:
-    """The place of an event in the life of its scan, for comparison; None: it has none."""
+def place_of(change: Change) -> tuple[int, int] | None:
+    """The place of an event in the life of its scan or report, for comparison; None: it has
+    none."""
+    facts = change.facts
+    if change.kind is ChangeKind.REPORT:
+        revision, rank = whole(facts.get("revision")), _REPORT_RANKS.get(str(facts.get("state")))
+        return None if revision is None or rank is None else (revision, rank)
     fence, step = whole(facts.get("fence")), facts.get("step")
     if fence is None or step not in tuple(Step):
         return None

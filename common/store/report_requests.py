@@ -9,6 +9,7 @@ from common.store.collections import Notification
 from common.store.connection import BY_ID, Connection
 from common.store.damage import find
 from common.store.error_mapping import translated
+from common.store.feed_documents import reports_changed
 from common.store.recording import Recorder
 
 _GONE: Document = {
@@ -56,5 +57,6 @@ class ReportRequests:
         if failed:
             notice: list[Document] = [{"$set": {"notice": {"due_at": "$$NOW", "tries": 0}}}]
             self._db.scans.update_many({**untold, "_id": {"$in": failed}}, notice, hint=BY_ID)
+        self._db.feed.tell(reports_changed(reports, "ready"))
         self._db.notifications.publish(Notification.REPORT)
         return len(reports) + len(failed)

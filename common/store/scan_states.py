@@ -1,4 +1,4 @@
-"""What some scans are now, for the feed: of changes whose writer did not know it."""
+"""What some scans and reports are now, for the feed: of changes whose writer did not know it."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,13 @@ from common.domain.types import Document
 from common.store.connection import BY_ID, Connection
 from common.store.damage import find, whole
 from common.store.error_mapping import translated
-from common.store.feed_documents import REMOVED, Change, ChangeKind, Step
+from common.store.feed_documents import REMOVED, Change, ChangeKind, Step, reports_changed
 
 _FIELDS = {"report_generated": 1, "fence": 1, "revision": 1, "scan.priority": 1}
 
 
 class ScanStates:
-    """Looks up scans."""
+    """Looks up scans and reports."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
@@ -32,6 +32,24 @@ class ScanStates:
         if gone := [key for key in keys if key not in known]:
             alike[(("state", REMOVED),)] = gone
         return [Change(ChangeKind.SCAN, some, dict(facts)) for facts, some in alike.items()]
+
+    @translated
+    def of_reports(self, keys: Sequence[str]) -> list[Change]:
+        """What the reports of these scans are now, those that are alike together; nothing of those
+        that are not stored any more."""
+        fields = {"revision": 1, "status": 1, "undeliverable.at": 1}
+        found = find(self._db.reports, {"_id": {"$in": list(keys)}}, fields, hint=BY_ID)
+        alike: dict[tuple[str, int], list[str]] = {}
+        for document in found:
+            about = _delivery(document), whole(document.get("revision", 1)) or 1
+            alike.setdefault(about, []).append(document["_id"])
+        return [reports_changed(some, *about) for about, some in alike.items()]
+
+
+def _delivery(document: Document) -> str:
+    if document.get("status") is True:
+        return "delivered"
+    return "undeliverable" if document.get("undeliverable") else "ready"
 
 
 def _facts(document: Document) -> Document:

@@ -65,7 +65,7 @@ class Audience:
         events: list[Event] = []
         for name, event in self._seen(batch):
             if (held := self._held.get(name)) is not None:
-                held.event = {**held.event, **event}
+                held.event = _merged(held.event, event)
             elif now - self._told.get(name, -MERGE_S) < MERGE_S:
                 self._held[name] = _Held(batch.before, event)
             else:
@@ -139,7 +139,7 @@ class Audience:
         last: dict[str, Event] = {}
         for batch in batches:
             for name, event in self._seen(batch):
-                last[name] = {**last.pop(name, {}), **event}
+                last[name] = _merged(last.pop(name, {}), event)
         position = batches[-1].n if batches else self.position
         if last:
             watcher.put(message(position, list(last.values())))
@@ -150,3 +150,10 @@ class Audience:
             self._timer.cancel()
         for watcher in list(self.watchers):
             watcher.end()
+
+
+def _merged(earlier: Event, later: Event) -> Event:
+    """Two events of one thing as one. If the later one does not know the state, nor does this: the
+    earlier state is past."""
+    kept = {name: value for name, value in earlier.items() if name != "state"}
+    return {**kept, **later}

@@ -22,8 +22,13 @@ WAIT_S = 1.0
 """The longest wait for events, after which lost ones are looked for, seconds."""
 
 _PAUSE_S = 0.5
-_PLACES_MAX = 100_000
-"""The most scans of which the last place in their lives is known."""
+_PLACES_MAX = 200_000
+"""The most scans and reports of which the last place in their lives is known."""
+
+
+_Place = tuple[int, int, bool]
+"""As of ``place_of``, and whether it was looked up: whoever looks sees at least what led there, so
+an event with the same place that comes later is late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class Reader:
         self._availability = AvailabilityLog(log, "MongoDB")
         self._closing = threading.Event()
         self._writers = Writers()
-        self._places: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._places: OrderedDict[tuple[ChangeKind, str], _Place] = OrderedDict()
         self._last = 0
         self._offset = 0.0  # of the server's clock to this process's monotonic one
         self._caught_up = False
@@ -130,36 +135,41 @@ class Reader:
         return Batch(self._last, before, at_us, told)
 
     def _looked_up(self, change: Change) -> list[Change]:
-        if change.kind is ChangeKind.SCAN:
+        is_report = change.kind is ChangeKind.REPORT
+        if change.kind is ChangeKind.LOOK or (is_report and "revision" not in change.facts):
+            return self._now_of(change, is_report)
+        if is_report or change.kind is ChangeKind.SCAN:
             return [self._in_order(change)]
-        if change.kind is not ChangeKind.LOOK:
-            return [change]
+        return [change]
+
+    def _now_of(self, change: Change, is_report: bool) -> list[Change]:
         found: list[Change] = []
+        look = self._states.of_reports if is_report else self._states.of
         if self._caught_up:
             with contextlib.suppress(StoreError):
-                found = self._states.of(change.keys)
+                found = look(change.keys)
         if not found:  # of old ones, clients look up what they show
-            return [Change(ChangeKind.SCAN, change.keys)]
+            return [Change(ChangeKind.REPORT if is_report else ChangeKind.SCAN, change.keys)]
         for one in found:
-            self._note(one)
+            self._note(one, looked_up=True)
         return found
 
     def _in_order(self, change: Change) -> Change:
-        """The change without scans of which a later event came before."""
-        place = place_of(change.facts)
-        if place is None:
+        """The change without scans or reports of which a later event came before."""
+        if (found := place_of(change)) is None:
             return change
-        keys = [key for key in change.keys if self._places.get(key, place) <= place]
+        place = (*found, False)
+        known = self._places
+        keys = [key for key in change.keys if known.get((change.kind, key), place) <= place]
         one = change if len(keys) == len(change.keys) else Change(change.kind, keys, change.facts)
         self._note(one)
         return one
 
-    def _note(self, change: Change) -> None:
-        place = place_of(change.facts)
-        if place is None:
+    def _note(self, change: Change, *, looked_up: bool = False) -> None:
+        if (place := place_of(change)) is None:
             return
         for key in change.keys:
-            self._places[key] = place
-            self._places.move_to_end(key)
+            self._places[change.kind, key] = (*place, looked_up)
+            self._places.move_to_end((change.kind, key))
         while len(self._places) > _PLACES_MAX:
             self._places.popitem(last=False)

@@ -19,8 +19,8 @@ _NUMBER_MAX = 2**53
 
 
 class LiveEvent(BaseModel):
-    """An event; its fields depend on its kind. If an event about a scan has no `state`, look the
-    scan up."""
+    """An event; its fields depend on its kind. If an event about a scan or a report has no `state`,
+    look it up. States of one scan or report come in their order, but some may be left out."""
 
     n: int
     """The number of its batch. Numbers rise, with gaps."""

@@ -42,8 +42,7 @@ def test_keys_that_are_no_text_are_not_told() -> None:
 
 def test_events_of_a_scan_have_an_order() -> None:
     def place(step: Step, fence: int) -> tuple[int, int]:
-        facts = scans_changed([], ReportGenerated.TO_DO, step, fence=fence).facts
-        found = place_of(facts)
+        found = place_of(scans_changed([], ReportGenerated.TO_DO, step, fence=fence))
         assert found is not None
         return found
 
@@ -55,5 +54,16 @@ def test_events_of_a_scan_have_an_order() -> None:
     ]
     assert order == sorted(set(order))
     for damaged in ({}, {"fence": "1", "step": "n"}, {"fence": 1, "step": "other"}):
-        assert place_of(damaged) is None
-    assert place_of(Change(ChangeKind.SCAN, []).facts) is None
+        assert place_of(Change(ChangeKind.SCAN, [], damaged)) is None
+
+
+def test_events_of_a_report_have_an_order() -> None:
+    order = [
+        place_of(reports_changed([], state, revision))
+        for revision in (1, 2)
+        for state in ("ready", "undeliverable", "delivered")
+    ]
+    assert all(order)
+    assert order == sorted(set(filter(None, order)))
+    assert place_of(reports_changed([], "ready")) is None
+    assert place_of(reports_changed([], "of a later release", 1)) is None

@@ -113,3 +113,14 @@ def test_hosts_are_told_to_those_who_may_see_them(hosts: bool) -> None:
     [told] = watched(lambda audience, _: take(audience, unit), hosts=hosts)
     [event] = told["events"]
     assert (event["id"], event["host"]) == (("node-7-12-ab", "node-7") if hosts else ("ab", None))
+
+
+def test_an_event_without_a_state_hides_the_one_before() -> None:
+    unknown = Change(ChangeKind.SCAN, ["a@p"])
+    changes = [scan("a@p"), scan("a@p", ReportGenerated.IN_PROGRESS), unknown]
+    batches = [Batch(n, n - 1, n, [change]) for n, change in enumerate(changes, 1)]
+    (told,) = watched(lambda audience, watcher: audience.replay(watcher, batches))
+    (event,) = told["events"]
+    assert "state" not in event
+    _, merged = watched(lambda audience, _: take(audience, *changes))
+    assert all("state" not in event for event in merged["events"])

@@ -10,10 +10,17 @@ from common.domain.states import ReportGenerated
 from common.runtime.logger import get_log
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
-from common.store.feed_documents import Change, Step, scans_changed, scans_to_look_up
+from common.store.feed_documents import (
+    Change,
+    ChangeKind,
+    Step,
+    reports_changed,
+    scans_changed,
+    scans_to_look_up,
+)
 from fr_hub.web.live import writers
 from fr_hub.web.live.reader import Reader, Taken
-from tests.factories import inside, make_claimable
+from tests.factories import inside, make_claimable, make_reports
 
 
 class Reading:
@@ -80,6 +87,54 @@ def test_an_event_that_comes_late_is_not_told(store: DBManager, reading: Reading
     store.connection.feed.tell(claimed)
     assert reading.until_changes() == [claimed]
     store.connection.feed.tell(new)
+    (told,) = reading.until_changes()
+    assert list(told.keys) == ["b@p"]
+
+
+def test_a_report_is_not_ready_after_it_was_delivered(store: DBManager, reading: Reading) -> None:
+    (report,) = make_reports(store, 1)
+    while not any(one.facts.get("state") == "ready" for one in reading.until_changes()):
+        pass
+    store.outbox.mark_sent([report.key], 1)
+    assert reading.until_changes() == [reports_changed([report.key], "delivered", 1)]
+    # Who delivers may tell so before the processor that wrote the report.
+    late = reports_changed([report.key, "b@p"], "ready", 1)
+    store.connection.feed.tell(late, reports_changed([report.key], "ready", 2))
+    told, next_one = reading.until_changes()
+    assert list(told.keys) == ["b@p"]
+    assert next_one.facts == {"state": "ready", "revision": 2}
+
+
+@pytest.mark.parametrize("again", ["requested", "redelivered"])
+def test_a_report_may_be_ready_again(store: DBManager, reading: Reading, again: str) -> None:
+    (report,) = make_reports(store, 1)
+    store.undeliverable.mark(report.key, "too large", 1)
+    if again == "requested":
+        store.report_requests.request([report.key], "pacs-1")
+    else:
+        store.undeliverable.redeliver([report.key])
+    states: list[object] = []
+    while states.count("ready") < 2:
+        states += [
+            one.facts["state"] for one in reading.until_changes() if one.kind is ChangeKind.REPORT
+        ]
+    assert states == ["ready", "undeliverable", "ready"]
+
+
+def test_what_was_looked_up_is_not_followed_by_what_led_there(
+    store: DBManager, reading: Reading
+) -> None:
+    (report,) = make_reports(store, 1)
+    store.revisions.schedule_reanalysis([report.key], 1)
+    done = scans_changed([report.key], ReportGenerated.DONE, Step.ENDED, fence=1)
+    states: list[object] = []
+    while states[-1:] != ["waiting"] or "done" not in states:
+        states += [
+            one.facts["state"] for one in reading.until_changes() if one.kind is ChangeKind.SCAN
+        ]
+    store.connection.feed.tell(
+        done, scans_changed(["b@p"], ReportGenerated.TO_DO, Step.NEW, fence=0)
+    )
     (told,) = reading.until_changes()
     assert list(told.keys) == ["b@p"]
 
