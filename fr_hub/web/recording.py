@@ -27,6 +27,8 @@ from fr_hub.web.route_table import ROUTE, KnownRoute, RouteTable
 _DURABLE = frozenset({Kind.CHANGE, Kind.DELETE, Kind.SIGN_IN, Kind.SIGN_OUT})
 _REFUSALS = frozenset({401, 403, 421, 429})
 _SCAN_KEY: TypeAdapter[str] = TypeAdapter(ScanName)
+_GONE = 410
+"""Of a scan of which only its state is left: it was found."""
 _OPAQUE = frozenset({"patient_id", "measurement_id", "upload_id", "token_id"})
 """Parameters of paths that hold ids which Fr made: events name them."""
 
@@ -183,7 +185,7 @@ class _Answer:
 
     def _scans(self, status: int | None) -> list[str]:
         """The scans that the answer is about. What was not found may be anything."""
-        if status is None or status >= 400:
+        if status is None or (status >= 400 and status != _GONE):
             return []
         named = self._scope["state"].get("scans")
         if isinstance(named, list):

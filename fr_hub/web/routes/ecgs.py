@@ -14,6 +14,7 @@ from common.domain.report import BrainReport
 from common.domain.tenant import Tenant
 from common.domain.user import Right
 from common.store.scan_pages import Asked
+from fr_hub.web.absences import GONE, gone
 from fr_hub.web.access import (
     CurrentTenant,
     CurrentUser,
@@ -96,6 +97,7 @@ LATER: dict[int | str, dict[str, Any]] = {
         "description": "The ECG is not analysed yet: ask again after `Retry-After`.",
     },
     409: {"description": "The analysis failed; `detail` gives the cause."},
+    **GONE,
 }
 """Other answers than insights, for the OpenAPI document."""
 
@@ -231,8 +233,8 @@ async def get_insights(
         return _json(200, Insights.of(key, found).model_dump_json())
     if found.state == "failed":
         raise Problem(409, "analysis_failed", f"The analysis failed: {found.cause}.")
-    if found.state in ("erased", "purged"):
-        raise not_found("ECG")
+    if (problem := gone(found.state, "ECG")) is not None:
+        raise problem
     return _json(202, found.model_dump_json(), {"Retry-After": str(RETRY_S)})
 
 

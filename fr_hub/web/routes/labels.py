@@ -14,6 +14,7 @@ from common.domain.user import Right
 from common.errors import VoxelsDamaged
 from common.formats.nifti.writing import label_map_header
 from common.store.labels import StoredLabels
+from fr_hub.web.absences import GONE, absent
 from fr_hub.web.access import CurrentTenant, requires
 from fr_hub.web.context import Context
 from fr_hub.web.etags import content_etag, is_known
@@ -72,7 +73,7 @@ class LabelMaps(Answer):
     "/{key}/labels",
     dependencies=_READ,
     response_model=LabelMaps,
-    responses={200: {"headers": ETAG}, 304: NOT_MODIFIED},
+    responses={200: {"headers": ETAG}, 304: NOT_MODIFIED, **GONE},
 )
 def list_labels(
     context: Context,
@@ -95,7 +96,7 @@ def list_labels(
     "/{key}/labels/{map_name}.nii.gz",
     dependencies=_READ,
     response_class=Response,
-    responses=COMPRESSED_FILE,
+    responses=COMPRESSED_FILE | GONE,
 )
 def get_compressed_label_map(
     context: Context,
@@ -114,7 +115,7 @@ def get_compressed_label_map(
     "/{key}/labels/{map_name}.nii",
     dependencies=_READ,
     response_class=Response,
-    responses=FILE,
+    responses=FILE | GONE,
 )
 def get_label_map(
     context: Context,
@@ -138,7 +139,7 @@ def _labels(
     except VoxelsDamaged as error:
         raise damaged(error) from None
     if labels is None:
-        raise no_report()
+        raise absent(context, tenant, key, no_report())
     return labels
 
 

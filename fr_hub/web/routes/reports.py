@@ -17,6 +17,7 @@ from common.domain.report_schema import report_schema
 from common.domain.report_text import report_text
 from common.domain.user import Right
 from common.store.scan_pages import Asked, KeyPage, Place
+from fr_hub.web.absences import GONE, absent
 from fr_hub.web.access import CurrentTenant, requires
 from fr_hub.web.context import Context
 from fr_hub.web.etags import content_etag, is_known
@@ -31,7 +32,7 @@ router = APIRouter(tags=["reports"])
 
 _PAGE = 200
 _READ = [requires(Right.READ)]
-_KNOWN: dict[int | str, dict[str, Any]] = {200: {"headers": ETAG}, 304: NOT_MODIFIED}
+_KNOWN: dict[int | str, dict[str, Any]] = {200: {"headers": ETAG}, 304: NOT_MODIFIED, **GONE}
 
 _SCHEMA = {
     "type": "object",
@@ -54,7 +55,7 @@ RevisionNumber = Annotated[
 
 
 def _content_of(kind: str) -> dict[int | str, dict[str, Any]]:
-    return {200: a_file(kind, headers=ETAG), 304: NOT_MODIFIED}
+    return {200: a_file(kind, headers=ETAG), 304: NOT_MODIFIED, **GONE}
 
 
 class RevisionItem(Answer):
@@ -155,20 +156,21 @@ def get_picture(
     """The picture of the report."""
     png = context.store.report_reader.picture(tenant, key, revision)
     if png is None:
-        raise Problem(
+        missing = Problem(
             404,
             "not_found",
             "There is no picture of this report: Fr-BRAIN draws them with BRAIN_PICTURES=1.",
         )
+        raise absent(context, tenant, key, missing)
     return _content(request, png, "image/png")
 
 
-@router.get("/scans/{key}/revisions", dependencies=_READ)
+@router.get("/scans/{key}/revisions", dependencies=_READ, responses=GONE)
 def list_revisions(context: Context, tenant: CurrentTenant, key: Key) -> Revisions:
     """The revisions of the report."""
     found = context.store.report_reader.revisions(tenant, key)
     if not found:
-        raise no_report()
+        raise absent(context, tenant, key, no_report())
     names = RevisionItem.model_fields
     items = [
         RevisionItem(
@@ -180,7 +182,7 @@ def list_revisions(context: Context, tenant: CurrentTenant, key: Key) -> Revisio
     return Revisions(items=items, total=len(items))
 
 
-@router.get("/scans/{key}/changes", dependencies=_READ)
+@router.get("/scans/{key}/changes", dependencies=_READ, responses=GONE)
 def list_changes(
     context: Context,
     tenant: CurrentTenant,
@@ -248,7 +250,7 @@ def _rows(context: Context, asked: Asked, page: KeyPage) -> Iterator[str]:
 def _report(context: Context, tenant: CurrentTenant, key: str, revision: int | None) -> BrainReport:
     report = context.store.report_reader.get(tenant, key, revision)
     if report is None:
-        raise no_report()
+        raise absent(context, tenant, key, no_report())
     return report
 
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from common.domain.tenant import Tenant
 from common.domain.user import Right
 from common.errors import VoxelsDamaged
+from fr_hub.web.absences import GONE, absent
 from fr_hub.web.access import CurrentTenant, note_scans, requires
 from fr_hub.web.context import Context, WebContext
 from fr_hub.web.envelopes import COLUMNS_MAX, STEPS, Envelopes
@@ -46,6 +47,7 @@ ANSWERS: dict[int | str, dict[str, object]] = {
         "signal's units. NaN: there is none.",
     },
     304: NOT_MODIFIED,
+    **GONE,
 }
 
 
@@ -83,11 +85,12 @@ class _Piece:
         try:
             stored = reader.find(tenant, key)
             if stored is None:
-                raise Problem(
+                missing = Problem(
                     404,
                     "no_samples",
                     "There is no such scan, or its samples were removed; check its id.",
                 )
+                raise absent(self.context, tenant, key, missing)
             scan = stored.scan
             if scan.kind != "signal":
                 raise Problem(

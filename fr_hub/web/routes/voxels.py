@@ -10,6 +10,7 @@ from common.domain.coarser import coarser, coarser_voxels
 from common.domain.user import Right
 from common.errors import VoxelsDamaged
 from common.formats.nifti.writing import nifti_header
+from fr_hub.web.absences import GONE, absent
 from fr_hub.web.access import CurrentTenant, requires
 from fr_hub.web.context import Context
 from fr_hub.web.etags import content_etag
@@ -34,7 +35,7 @@ router = APIRouter(prefix="/scans", tags=["scans"])
     "/{key}/voxels.nii",
     dependencies=[requires(Right.READ)],
     response_class=Response,
-    responses=FILE,
+    responses=FILE | GONE,
 )
 def get_voxels(
     context: Context, tenant: CurrentTenant, request: Request, key: Key, level: Level = 0
@@ -48,7 +49,7 @@ def get_voxels(
     "/{key}/voxels.nii.gz",
     dependencies=[requires(Right.READ)],
     response_class=Response,
-    responses=COMPRESSED_FILE,
+    responses=COMPRESSED_FILE | GONE,
 )
 def get_compressed_voxels(
     context: Context, tenant: CurrentTenant, request: Request, key: Key, level: Level = 0
@@ -64,9 +65,10 @@ def _file(context: Context, tenant: CurrentTenant, key: str, level: int) -> Nift
     except VoxelsDamaged as error:
         raise damaged(error) from None
     if voxels is None:
-        raise Problem(
+        missing = Problem(
             404, "no_voxels", "There is no such scan, or its voxels were removed; check its id."
         )
+        raise absent(context, tenant, key, missing)
     scan = voxels.scan
     if scan.kind != "image":
         raise Problem(

@@ -123,7 +123,7 @@ def test_a_user_erases_an_ecg_of_their_own_and_no_other(
         assert (answer.status_code, answer.content) == (204, b"")
     assert jane.get(address).json()["state"] == "erased"
     for path in ("/insights", "/samples"):
-        assert jane.get(address + path).status_code == 404
+        assert jane.get(address + path).status_code == 410
     assert [one["id"] for one in jane.get(ADDRESS).json()["items"]] == [kept]
     again = jane.post(ADDRESS, json={"leads": [{"name": "I", "signal": [0, 1]}]})
     assert (again.status_code, "erased" in again.json()["detail"]) == (422, True)
