@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from common.errors import StoreError
 from fr_hub.web.context import WebContext
 from fr_hub.web.gate import Gate
-from fr_hub.web.hosts import KnownHosts, names_of
+from fr_hub.web.hosts import KnownHosts, local_address, names_of
 from fr_hub.web.live.feed import LiveFeed
 from fr_hub.web.metrics import MeasuredApp, Metrics
 from fr_hub.web.openapi import document, operation_id, serve_document
@@ -130,7 +130,9 @@ def make_app(context: WebContext, page: Path = FOLDER) -> FastAPI:
     # The last one is the first that a request meets.
     app.add_middleware(PageFiles, folder=page)
     app.add_middleware(Gate, context=context)
-    app.add_middleware(KnownHosts, names=names_of(context.settings))
+    app.add_middleware(
+        KnownHosts, names=names_of(context.settings), local=local_address(context.settings)
+    )
     app.add_middleware(Recording, context=context, table=table)
     app.add_middleware(MeasuredApp, metrics=app.state.metrics, table=table)
     if context.settings.web_origins:

@@ -25,28 +25,28 @@ class KnownHosts:
     Args:
         app: what it wraps.
         names: the names, in lower case; ``*.example.org`` stands for each name with one part more.
+        local: the address that a refusal names as an example; clients on this machine may use it.
     """
 
-    def __init__(self, app: ASGIApp, names: Iterable[str]) -> None:
+    def __init__(self, app: ASGIApp, names: Iterable[str], local: str) -> None:
         self._app = app
         self._names = frozenset(names)
+        self._unknown = Problem(
+            421,
+            "unknown_host",
+            "This server does not answer to the name in the Host header. Open it by its IP address "
+            f"and port, as in {local} on its own machine, or ask its administrator to add the "
+            "name to WEB_HOSTS.",
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
         if scope["type"] in ("http", "websocket"):
             hosts = Headers(scope=scope).getlist("host")
             if not all(is_known(host, self._names) for host in hosts):
-                await refuse(_UNKNOWN, scope, receive, send)
+                await refuse(self._unknown, scope, receive, send)
                 return
         await self._app(scope, receive, send)
-
-
-_UNKNOWN = Problem(
-    421,
-    "unknown_host",
-    "This server does not answer to the name in the Host header. Open it by its address, such as "
-    "http://127.0.0.1:7300, or ask its administrator to add the name to WEB_HOSTS.",
-)
 
 
 def is_known(host: str, names: frozenset[str]) -> bool:
@@ -80,6 +80,13 @@ def names_of(settings: WebSettings) -> frozenset[str]:
     machine = platform.node().lower()
     names = {"localhost", machine, machine.partition(".")[0], settings.web_host.lower()}
     return frozenset(names | set(settings.web_hosts) | _certified(settings)) - {""}
+
+
+def local_address(settings: WebSettings) -> str:
+    """The address of the API on its own machine. It names no host: a client that came through a
+    proxy need not know it."""
+    scheme = "http" if settings.web_tls_cert is None else "https"
+    return f"{scheme}://127.0.0.1:{settings.web_port}"
 
 
 def _certified(settings: WebSettings) -> set[str]:

@@ -16,7 +16,7 @@ from common.settings.web import WebSettings
 from common.store.db_manager import DBManager
 from fr_hub.web.app import API
 from fr_hub.web.context import WebContext
-from fr_hub.web.hosts import is_known, names_of
+from fr_hub.web.hosts import is_known, local_address, names_of
 from tests.fr_hub.web.conftest import ClientOf
 from tests.fr_hub.web.test_every_route import events
 from tests.fr_hub.web.uploads.test_uploads_killed import Web
@@ -72,6 +72,7 @@ def test_the_names_in_the_certificate_are_known(tmp_path: Path) -> None:
         _env_file=None,  # type: ignore[call-arg]
     )
     assert "ward-3" in names_of(settings)
+    assert local_address(settings) == "https://127.0.0.1:7300"
     (tmp_path / "ward-3.pem").write_text("damaged")
     assert "ward-3" not in names_of(settings)
 
@@ -112,6 +113,8 @@ def test_a_process_on_loopback_answers_to_its_names_alone(web: Web) -> None:
         return httpx2.get(address, headers={"Host": host}).status_code
 
     assert status("evil.example") == 421
+    refused = httpx2.get(f"http://127.0.0.1:{web.port}/", headers={"Host": "evil.example"})
+    assert f"http://127.0.0.1:{web.port} " in refused.json()["detail"]
     known = ("localhost", f"127.0.0.1:{web.port}", "[::1]", platform.node(), "fr.example.org")
     assert [status(host) for host in known] == [200] * len(known)
     with socket.create_connection(("127.0.0.1", web.port)) as plain:
