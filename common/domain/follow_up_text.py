@@ -14,7 +14,7 @@ def follow_up_lines(follow_up: FollowUp) -> Iterator[str]:
     """The lines of a report's text about the previous scan."""
     yield (
         f"Follow-up: previous scan {follow_up.previous_scan}, acquired "
-        f"{follow_up.previous_acquired_at:%Y-%m-%d}, {follow_up.days:.0f} days earlier"
+        f"{follow_up.previous_acquired_at.date()}, {follow_up.days:.0f} days earlier"
     )
     if follow_up.withheld is not None:
         yield wrapped(_INDENT, f"not compared: {one_line(follow_up.withheld)}")

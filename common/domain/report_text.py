@@ -1,6 +1,7 @@
 """A report as a few lines of plain text."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from common.domain.ecg_findings import EcgFindings
 from common.domain.ecg_report_text import about_signal, ecg_lines
@@ -97,7 +98,7 @@ def _scan(report: BrainReport) -> str:
         parts.append(f"session {one_line(report.session)}")
     if report.acquired_at is not None:
         zone = "UTC" if report.acquired_zone == "utc" else "(time zone unknown)"
-        parts.append(f"acquired {report.acquired_at:%Y-%m-%d %H:%M} {zone}")
+        parts.append(f"acquired {_minute(report.acquired_at)} {zone}")
     return ", ".join(parts)
 
 
@@ -197,3 +198,8 @@ def _volumes(volumes: Volumes) -> str:
             parts.append(f"{name} {in_ml(ml)}{share}")
     parts.append(f"head {in_ml(volumes.head_ml)}")
     return ", ".join(parts)
+
+
+def _minute(at: datetime) -> str:
+    """Such as 2026-01-31 09:30. ``strftime`` does not pad the year."""
+    return at.replace(tzinfo=None).isoformat(" ", "minutes")

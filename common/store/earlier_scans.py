@@ -94,7 +94,8 @@ class EarlierScans:
             (one.acquired_at, one.key, one)
             for one in found
             if one.acquired_at is not None
-            and one.acquired_at <= acquired_at - _APART
+            # Not their sum: the first day of year 1, as some devices write it, has none before.
+            and acquired_at - one.acquired_at >= _APART
             and (one.study is None or one.study != scan.study)
         ]
         return [one for _, _, one in sorted(before, key=lambda item: item[:2], reverse=True)]

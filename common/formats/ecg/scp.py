@@ -228,7 +228,10 @@ def _start(tags: dict[int, bytes]) -> tuple[datetime | None, Literal["utc", "unk
     minutes = int.from_bytes(zone, "little", signed=True) if len(zone) == 2 else _ZONE_UNKNOWN
     if abs(minutes) > 24 * 60:
         return at, "unknown"
-    return (at - timedelta(minutes=minutes)).replace(tzinfo=UTC), "utc"
+    try:
+        return (at - timedelta(minutes=minutes)).replace(tzinfo=UTC), "utc"
+    except OverflowError:  # outside the years 1 to 9999 in UTC
+        return None, "unknown"
 
 
 def _filters(tags: dict[int, bytes]) -> tuple[str, ...]:

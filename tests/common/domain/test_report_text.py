@@ -1,5 +1,6 @@
 """The lines that a person reads first."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -168,6 +169,8 @@ def test_the_line_of_the_scan_has_what_is_known_of_it() -> None:
     assert "Scan:      volume, MR, t1, 4x5x6, voxels 1 x 1 x 1 mm, RAS, session ses-01, " in text
     assert "acquired 2024-05-17 12:00 (time zone unknown)\n" in text
     assert "acquired 2024-05-17 12:00 UTC\n" in report_text(a_report(acquired_at=NOON))
+    first = datetime(1, 1, 1, tzinfo=UTC)  # as some devices write it
+    assert "acquired 0001-01-01 00:00 UTC\n" in report_text(a_report(acquired_at=first))
     assert "acquired" not in report_text(a_report())
 
 

@@ -113,3 +113,10 @@ def test_label_maps_that_are_gone_are_told(store: DBManager) -> None:
     inside(store, Collection.LABELS).delete_many({})
     with pytest.raises(VoxelsDamaged):
         store.earlier_scans.labels(earlier, ("cells",))
+
+
+def test_a_scan_of_the_first_day_of_year_1_has_none_before(store: DBManager) -> None:
+    first = datetime(1, 1, 1, tzinfo=UTC)
+    done(store, None, acquired_at=first)
+    assert found(store, scan_of(None, acquired_at=first + timedelta(hours=1))) is None
+    assert found(store, scan_of(0)) is not None

@@ -131,3 +131,17 @@ def test_packed_samples_that_end_early_are_refused(tmp_path: Path) -> None:
     path.write_bytes(whole({2: DEFAULT, 3: leads, 6: rhythm}))
     with pytest.raises(SourceError, match="cut off"):
         samples_of(path)
+
+
+@pytest.mark.parametrize(("date", "minutes"), [((1, 1, 1), 60), ((9999, 12, 31), -60)])
+def test_a_start_that_no_time_in_utc_can_be_is_unknown(
+    tmp_path: Path, date: tuple[int, int, int], minutes: int
+) -> None:
+    hour = 0 if minutes > 0 else 23
+    tags = {
+        25: struct.pack("<HBB", *date),
+        26: bytes([hour, 0, 0]),
+        34: struct.pack("<hH", minutes, 0) + b"\0",
+    }
+    recording = open_scp(write_scp(tmp_path / "a.scp", VALUES, tags=tags)).recording
+    assert (recording.start, recording.zone) == (None, "unknown")
