@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from common.domain.validation_errors import remedy
 from common.errors import StoreError, StoreUnavailable
 from common.runtime.logger import Log
+from fr_hub.web.known_fields import SHOWN_MAX, known_fields
 from fr_hub.web.models import Answer
 
 MEDIA_TYPE = "application/problem+json"
@@ -123,11 +124,14 @@ def not_found(what: str) -> Problem:
     return Problem(404, "not_found", f"There is no such {what}; check its id.")
 
 
-def _field_error(one: Mapping[str, Any]) -> FieldError:
+def _field_error(one: Mapping[str, Any], route: object) -> FieldError:
     where = one["loc"][1:]
     if one["type"] == "extra_forbidden":  # its name is the client's, and may be anything
-        field = ".".join(map(str, where[:-1]))
-        return FieldError(field=field, message="has an unknown field")
+        known = known_fields(route, where[:-1]) if one["loc"][0] == "body" else []
+        message = "has an unknown field"
+        if 0 < len(known) <= SHOWN_MAX:
+            message += f"; known are {', '.join(known)}"
+        return FieldError(field=".".join(map(str, where[:-1])), message=message)
     return FieldError(field=".".join(map(str, where)), message=remedy(one))
 
 
@@ -146,8 +150,9 @@ def handle_problems(
         return problem.response()
 
     @app.exception_handler(RequestValidationError)
-    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [_field_error(one) for one in error.errors()]
+    def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        route = request.scope.get("route")
+        errors = [_field_error(one, route) for one in error.errors()]
         detail = "The request is not valid; correct the fields in 'errors'."
         return Problem(422, "invalid", detail, errors=errors).response()
 
