@@ -6,7 +6,6 @@ never changes what a report names. What an attempt without a report leaves is sw
 (``common.store.orphan_labels``).
 """
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -31,7 +30,9 @@ CHUNK_BYTES = 1024 * 1024
 
 _WRITTEN_AT_ONCE = 16 * 1024 * 1024
 _READ_AT_ONCE = 4  # chunks
-_CHECKED_MAX = 1000
+_HELD_BYTES = 8 * 1024 * 1024
+"""A packed map of at most so many bytes is read once, to be hashed and unpacked."""
+
 _DAMAGED = "stored label maps are missing, or are not those that the report names"
 
 
@@ -112,7 +113,6 @@ class CurrentLabels:
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
-        self._checked: OrderedDict[str, None] = OrderedDict()
 
     def current(self, tenant: Tenant, key: str) -> StoredLabels | None:
         """The label maps of a scan's current report; without maps if the report has none. None if
@@ -143,9 +143,11 @@ class CurrentLabels:
             VoxelsDamaged: while it is read: they are not those that were stored, or are gone.
         """
         size = labels.scan.voxels_bytes // labels.scan.voxel_bytes
-        self._check(labels, one)
+        held = self._checked(labels, one)
 
         def read(first: int, last: int) -> bytes:
+            if held is not None:
+                return held[first:last]
             return self.packed(labels, one.offset + first, one.offset + last)
 
         last = size if end is None else end
@@ -160,19 +162,21 @@ class CurrentLabels:
         """
         return b"".join(self._payload(labels, start, end))
 
-    def _check(self, labels: StoredLabels, one: PackedMap) -> None:
-        """Hash a packed map before it is unpacked, once in each process."""
-        name = f"{labels.scan.key} {labels.fence} {one.name} {one.packing.hash}"
-        if name in self._checked:
-            return
-        hashed = blake3()
+    def _checked(self, labels: StoredLabels, one: PackedMap) -> bytes | None:
+        """A packed map whose hash is right; None if it is right and too large to be held.
+
+        Each time that a map is read, as it may be damaged at any time. That costs little: a map of
+        a head has some 100 KB.
+        """
+        hashed, held = blake3(), bytearray()
+        is_held = one.end - one.offset <= _HELD_BYTES
         for piece in self._payload(labels, one.offset, one.end):
             hashed.update(piece)
+            if is_held:
+                held += piece
         if hashed.hexdigest() != one.packing.hash:
             raise VoxelsDamaged(_DAMAGED)
-        self._checked[name] = None
-        while len(self._checked) > _CHECKED_MAX:
-            self._checked.popitem(last=False)
+        return bytes(held) if is_held else None
 
     def _payload(self, labels: StoredLabels, start: int, end: int) -> Iterator[bytes]:
         size = labels.chunk_bytes

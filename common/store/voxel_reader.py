@@ -1,9 +1,11 @@
 """Reads the voxels of stored scans, in whole or in part, without holding them.
 
-Compressed voxels are hashed once in each process before any are decompressed: a decompressor must
-not get what was not acknowledged. Others go out as they are stored.
+Compressed voxels are hashed before any are decompressed: a decompressor must not get what was not
+acknowledged. A viewer asks for many parts of one scan, which may have gigabytes, so each process
+hashes a large one again only after ``_CHECKED_S`` seconds. Others go out as they are stored.
 """
 
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,6 +28,8 @@ CHUNKS_AT_ONCE = 16
 """Chunks that are read together; Fr-PACS sends them in pieces of 255 KiB."""
 
 _CHECKED_MAX = 1000
+_CHECKED_S = 600.0
+"""How long voxels that had the right hash are read without hashing them again, seconds."""
 
 _SIZE: Document = {
     "$cond": [{"$eq": [{"$type": "$voxels"}, "binData"]}, {"$binarySize": "$voxels"}, 0]
@@ -54,7 +58,7 @@ class VoxelReader:
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
-        self._checked: OrderedDict[str, None] = OrderedDict()
+        self._checked: OrderedDict[str, float] = OrderedDict()
 
     def find(self, tenant: Tenant, key: str) -> StoredVoxels | None:
         """The voxels of a scan of the tenant; None if there is no such scan, or it has none.
@@ -99,14 +103,17 @@ class VoxelReader:
 
     def _check(self, voxels: StoredVoxels, packing: Packing) -> None:
         name = f"{voxels.blob} {packing.hash}"
-        if voxels.blob is not None and name in self._checked:
+        checked_at = None if voxels.blob is None else self._checked.get(name)
+        now = time.monotonic()
+        if checked_at is not None and now - checked_at < _CHECKED_S:
             return
         hashed = blake3()
         for piece in self._payload(voxels, 0, packing.bytes):
             hashed.update(piece)
         if hashed.hexdigest() != packing.hash:
             raise VoxelsDamaged("the compressed voxels do not have the hash that was acknowledged")
-        self._checked[name] = None
+        self._checked[name] = now
+        self._checked.move_to_end(name)
         while len(self._checked) > _CHECKED_MAX:
             self._checked.popitem(last=False)
 

@@ -122,6 +122,22 @@ def test_damaged_maps_are_not_unpacked(store: DBManager, damage: Any) -> None:
         read(store, report.key, "lesions")
 
 
+@pytest.mark.parametrize("held", [0, 8 * 1024 * 1024])
+def test_maps_are_checked_each_time(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch, held: int
+) -> None:
+    monkeypatch.setattr(label_store, "_HELD_BYTES", held)
+    report, lesions, _ = make_labelled(store)
+    assert read(store, report.key, "lesions") == raw(lesions)
+    stored = inside(store, Collection.LABELS)
+    chunk = stored.find_one()
+    assert chunk is not None
+    damaged = bytes(byte ^ 1 for byte in chunk["labels"])
+    stored.update_one({"_id": chunk["_id"]}, {"$set": {"labels": damaged}})
+    with pytest.raises(VoxelsDamaged, match="label maps"):
+        read(store, report.key, "lesions")
+
+
 @pytest.mark.parametrize(
     "field", ["labels", "labels.fence", "labels.chunk_bytes", "labels.maps", "labels.maps.0.name"]
 )

@@ -63,7 +63,9 @@ def test_what_is_another_tenants_or_gone_is_not_there(store: DBManager) -> None:
     assert store.voxel_reader.find(HERE, scan.key) is None
 
 
-def test_damage_is_found_before_anything_is_decompressed(store: DBManager) -> None:
+def test_damage_is_found_before_anything_is_decompressed(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key, _, blob = add_packed(store)
     chunks = inside(store, Collection.CHUNKS)
     third = {"_id": {"blob": blob, "n": 2}}
@@ -73,7 +75,12 @@ def test_damage_is_found_before_anything_is_decompressed(store: DBManager) -> No
     with pytest.raises(VoxelsDamaged, match="hash"):
         read(store, key, 0, 1)
     chunks.replace_one(third, good)
-    read(store, key)  # from here on, its hash is known to be right
+    read(store, key)  # for a while, its hash is known to be right
+    chunks.update_one(third, {"$set": {"voxels": bytes(1000)}})
+    monkeypatch.setattr(voxel_reader, "_CHECKED_S", 0.0)
+    with pytest.raises(VoxelsDamaged, match="hash"):
+        read(store, key, 0, 1)
+    monkeypatch.undo()
     chunks.update_one(third, {"$set": {"voxels": bytes(999)}})
     with pytest.raises(VoxelsDamaged, match="wrong size"):
         read(store, key)
