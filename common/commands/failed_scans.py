@@ -1,4 +1,5 @@
-"""Lists failed scans, those in ``'Error'`` (``fr failed``), and requeues them (``fr requeue``)."""
+"""Lists failed scans, those in ``'Error'`` (``fr failed``), and requeues them, or scans that lost
+their report (``fr requeue``)."""
 
 import dataclasses
 import sys

@@ -35,8 +35,10 @@ _COUNTED_MAX = 10_000_000
 
 
 _RESTORE = "restore the scan from a backup, or remove it: make erase ID=<scan> APPLY=1"
+_NO_REPORT = "make it again: make requeue ID=<scan>"
 _LABELS = "restore brain_labels from a backup, or make them again: make reanalyze ID=<scan>"
 _ADVICE: Mapping[str, str] = {
+    "Done without a report": _NO_REPORT,
     "stored voxels are missing": _RESTORE,
     "stored voxels have another hash": _RESTORE,
     "stored label maps are missing": _LABELS,

@@ -1,4 +1,5 @@
-"""Failed scans, those in ``'Error'``: listed, requeued, reconciled with late reports."""
+"""Failed scans, those in ``'Error'``: listed, requeued, reconciled with late reports. Scans whose
+report was lost are requeued as well."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from common.domain.audit_events import ASKED_FOR, Kind
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.store.collections import Notification
-from common.store.connection import Connection
+from common.store.connection import BY_ID, Connection
 from common.store.damage import find
 from common.store.documents import HAS_VOXELS
 from common.store.error_mapping import translated
@@ -27,6 +28,7 @@ HISTORY_KEPT = 10
 
 _PAGE = 1000
 _FAILED: Document = {"report_generated": ReportGenerated.ERROR}
+_NOTHING: Document = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Requeued:
 
     to_do: tuple[str, ...] = ()  # requeued
     done: tuple[str, ...] = ()  # already had a report: now 'Done'
-    elsewhere: tuple[tuple[str, str], ...] = ()  # not in 'Error': id and state; unchanged
+    # Not in 'Error', and not without a report: id and state; unchanged.
+    elsewhere: tuple[tuple[str, str], ...] = ()
     unknown: tuple[str, ...] = ()
 
 
@@ -76,9 +79,20 @@ class FailedScans:
         return pages(self._db.scans, {**_FAILED, "_id": {"$gt": ""}}, fields, size=_PAGE)
 
     @translated
+    def without_report(self, keys: Sequence[str]) -> set[str]:
+        """The ids of those of these scans that are ``'Done'`` and have no report: it was lost, as
+        when only a part of a backup was restored. Takes about a thousand ids at most."""
+        done = [key for key, state in self._states(keys).items() if state == ReportGenerated.DONE]
+        if not done:
+            return set()
+        # A report is written before its scan is 'Done', so it is seen here.
+        found = self._db.reports_fast.find({"_id": {"$in": done}}, {"_id": 1}, hint=BY_ID)
+        return set(done) - {document["_id"] for document in found}
+
+    @translated
     def requeue(self, keys: Sequence[str], by: str | None = None) -> Requeued:
-        """Return scans from ``'Error'`` to ``'To Do'`` with no attempts used, and notify a
-        processor. Takes about a thousand ids at most.
+        """Return scans from ``'Error'``, and those that lost their report, to ``'To Do'`` with no
+        attempts used, and notify a processor. Takes about a thousand ids at most.
 
         The fence keeps rising, so no earlier owner can finish such a scan. The cause moves to the
         scan's history. A scan that already has a report becomes ``'Done'`` instead.
@@ -95,13 +109,19 @@ class FailedScans:
         failed = [i for i in ids if states.get(i) == ReportGenerated.ERROR]
         done = self._reconciliation.reconcile(failed)
         token = ObjectId()  # if two requeue the same scans, each learns which were its own
-        rest = [key for key in failed if key not in done]
+        lost = self.without_report(ids)
+        rest = [key for key in failed if key not in done] + sorted(lost)
         requeued: set[str] = set()
         if rest:
             mine: Document = {"_id": {"$in": rest}}
+            can_be_read: Document = {**HAS_VOXELS, "purging_since": None}
             self._db.scans.update_many(
-                {**mine, **_FAILED, **HAS_VOXELS, "purging_since": None}, _requeue_update(token)
+                {**mine, **_FAILED, **can_be_read}, _requeue_update(token, _WITH_CAUSE)
             )
+            if lost:
+                # If somebody else was faster and there is a report by now, it stays the only one.
+                these = {"_id": {"$in": sorted(lost)}, "report_generated": ReportGenerated.DONE}
+                self._db.scans.update_many({**these, **can_be_read}, _requeue_update(token))
             changed = self._db.scans.find({**mine, "requeued_by": token}, {"_id": 1})
             requeued = {document["_id"] for document in changed}
             self._db.notifications.publish(Notification.SCAN)
@@ -109,7 +129,7 @@ class FailedScans:
         others = set(rest) - requeued
         if others:
             now = self._states(others)
-            states.update({key: _without_voxels(state) for key, state in now.items()})
+            states.update({key: _left(state, key in lost) for key, state in now.items()})
         for outcome, changed_ids in (("To Do", requeued), ("has its report", done)):
             if changed_ids:
                 self._recorder.note(Kind.REQUEUE, sorted(changed_ids), outcome=outcome, by=by)
@@ -127,23 +147,24 @@ class FailedScans:
         return {document["_id"]: str(document.get("report_generated")) for document in found}
 
 
-def _without_voxels(state: str) -> str:
-    return "Error, voxels removed" if state == ReportGenerated.ERROR else state
+def _left(state: str, is_lost: bool) -> str:
+    """The state of a scan that was not requeued, which only its voxels would have allowed."""
+    if state == ReportGenerated.ERROR:
+        return "Error, voxels removed"
+    return "Done, report lost and voxels removed" if is_lost else state
 
 
-def _requeue_update(token: ObjectId) -> list[Document]:
-    earlier = {"$cond": [{"$isArray": "$past_errors"}, "$past_errors", []]}
-    past = {"$concatArrays": [earlier, ["$error"]]}
+_EARLIER: Document = {"$cond": [{"$isArray": "$past_errors"}, "$past_errors", []]}
+_WITH_CAUSE: Document = {
+    "past_errors": {"$slice": [{"$concatArrays": [_EARLIER, ["$error"]]}, -HISTORY_KEPT]}
+}
+
+
+def _requeue_update(token: ObjectId, more: Document = _NOTHING) -> list[Document]:
+    again = {"report_generated": ReportGenerated.TO_DO, "attempts": 0, "requeued_by": token}
     return [
-        {
-            "$set": {
-                "report_generated": ReportGenerated.TO_DO,
-                "attempts": 0,
-                "requeued_by": token,
-                "past_errors": {"$slice": [past, -HISTORY_KEPT]},
-            }
-        },
-        {"$unset": ["error", "lease_until", "notice"]},
+        {"$set": {**again, **more}},
+        {"$unset": ["error", "lease_until", "notice", "done_at", "reanalysis_error"]},
     ]
 
 

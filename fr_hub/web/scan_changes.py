@@ -84,10 +84,10 @@ Change = Callable[[list[ScanFacts]], Mapping[str, Outcome]]
 
 
 def requeue(store: WebStore, tenant: Tenant, wanted: Scans, user: str) -> Outcomes:
-    """Return failed scans to the queue."""
+    """Return scans to the queue that failed, or lost their report."""
 
     def judge(scan: ScanFacts) -> Outcome | None:
-        if scan.listed.state != ReportGenerated.ERROR:
+        if scan.listed.state != ReportGenerated.ERROR and scan.listed.key not in lost:
             return _unchanged(scan, "it has not failed")
         return _without_voxels(scan) if scan.listed.key in gone else None
 
@@ -100,6 +100,7 @@ def requeue(store: WebStore, tenant: Tenant, wanted: Scans, user: str) -> Outcom
         return had | {key: _meanwhile(key) for key in (*_names(found.elsewhere), *found.unknown)}
 
     gone = store.revisions.without_voxels(wanted.ids)
+    lost = store.failed_scans.without_report(wanted.ids)
     return _each(store, tenant, wanted, judge, change)
 
 

@@ -57,7 +57,8 @@ Asked = Annotated[_Asked, Depends(_asked)]
 
 @router.post("/requeue", dependencies=[requires(Right.OPERATE)])
 def requeue(asked: Asked, wanted: Scans) -> Outcomes:
-    """Return failed scans to the queue, for as many attempts as a new scan has."""
+    """Return scans to the queue that failed, or lost their report, for as many attempts as a new
+    scan has."""
     return asked.once(wanted, scan_changes.requeue)
 
 

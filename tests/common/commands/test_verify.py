@@ -222,6 +222,7 @@ def test_people_see_counts_and_each_gap_by_id(store: DBManager) -> None:
     inside(store, Collection.REPORTS).delete_many({})
     text = shown(verify(store))
     assert f"Done without a report: {report.key}" in text
+    assert "Done without a report: make it again: make requeue ID=<scan>" in text
     assert "\n1 gap\n" in text
     assert "LEDGER" not in text
 

@@ -241,3 +241,26 @@ def test_requeued_beside_a_damaged_report(store: DBManager, damage: object) -> N
     result = store.failed_scans.requeue([reported, other])
     assert reported in result.done
     assert {*result.done, *result.to_do} == {reported, other}
+
+
+def test_a_scan_that_lost_its_report_is_requeued_and_gets_another(store: DBManager) -> None:
+    lost, removed, whole = (report.key for report in make_reports(store, 3))
+    inside(store, Collection.REPORTS).delete_many({"_id": {"$in": [lost, removed]}})
+    inside(store).update_one({"_id": removed}, {"$unset": {"voxels": 1}})
+    assert set(verify(store).done_without_report) == {lost, removed}
+    assert store.failed_scans.without_report([lost, removed, whole, "nobody"]) == {lost, removed}
+    found = store.failed_scans.requeue([lost, removed, whole])
+    assert found.to_do == (lost,)
+    assert dict(found.elsewhere) == {
+        removed: "Done, report lost and voxels removed",
+        whole: "Done",
+    }
+    document = document_of(store, lost)
+    assert (document["report_generated"], document["attempts"]) == ("To Do", 0)
+    assert "past_errors" not in document
+    [claim] = store.claims.claim("worker-2", 9, 60)
+    assert (claim.key, claim.fence, claim.revision) == (lost, 2, 1)
+    store.claims.complete([(claim, make_report(claim.scan))])
+    assert verify(store).done_without_report == (removed,)
+    assert verify(store).gaps == 1
+    assert store.failed_scans.requeue([lost]).elsewhere == ((lost, "Done"),)

@@ -64,6 +64,17 @@ def test_failed_scans_are_requeued_once(
     assert len(set(foreign_and_absent)) == 1
 
 
+def test_a_scan_that_lost_its_report_is_requeued(store: DBManager, parts: WebStore) -> None:
+    lost, whole = (report.key for report in make_reports(store, 2))
+    store.connection.reports.delete_one({"_id": lost})
+    wanted = Scans(ids=[lost, whole], dry_run=True)
+    expected = {lost: "would", whole: "unchanged"}
+    assert outcomes(scan_changes.requeue(parts, HERE, wanted, "ada")) == expected
+    found = scan_changes.requeue(parts, HERE, Scans(ids=[lost, whole]), "ada")
+    assert outcomes(found) == {lost: "done", whole: "unchanged"}
+    assert state_of(store, lost) == "To Do"
+
+
 def test_scans_with_a_report_are_analysed_again(
     store: DBManager, parts: WebStore, recorder: Recording
 ) -> None:
