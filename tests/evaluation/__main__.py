@@ -17,6 +17,7 @@ from tests.evaluation.places import places_of, table_of
 from tests.evaluation.real import RealImage, read_real_images
 from tests.evaluation.realistic import anatomy
 from tests.evaluation.realistic import rows as realistic
+from tests.evaluation.reliability import reliability_of, reliability_text
 from tests.evaluation.rows import ROWS, SCANS, Row
 from tests.evaluation.scans import evaluate_scan
 from tests.evaluation.table import (
@@ -51,23 +52,32 @@ def main(arguments: list[str] | None = None) -> int:
     if places:
         everywhere = places_of([placed for row in own.values() for placed in row])
         sys.stdout.write(table_of(places, everywhere) + "\n")
-    doubts = doubts_of(_realistic_flair(rows, outcomes))
-    if doubts.undoubted or doubts.doubted:
+    reliability = reliability_of(
+        [one for outcome in _realistic(rows, outcomes) for one in outcome.rated]
+    )
+    if reliability.all.findings:
+        sys.stdout.write(reliability_text(reliability) + "\n")
+    doubts = doubts_of(_realistic(rows, outcomes, "flair"))
+    if doubts.undoubted.scans or doubts.doubted.scans:
         sys.stdout.write(verdict_of(doubts) + "\n")
     if options.json is not None:
-        document = json_of(rows, results, real, scans, places) | {"verdict": asdict(doubts)}
+        document = json_of(rows, results, real, scans, places)
+        document |= {"verdict": asdict(doubts), "reliability": asdict(reliability)}
         options.json.write_text(json.dumps(document, indent=1) + "\n")
     missed = any(missed_by(row, results[row.name]) for row in rows)
     displaced = bool(places) and not everywhere.met
-    wrong = (doubts.share.value or 0) > WRONG_SHARE_MAX
+    wrong = (doubts.undoubted.share.value or 0) > WRONG_SHARE_MAX or not reliability.met
     return int(missed or wrong or displaced or any(image.wrong for image in real))
 
 
-def _realistic_flair(rows: list[AnyRow], outcomes: dict[str, list[Outcome]]) -> list[Outcome]:
+def _realistic(
+    rows: list[AnyRow], outcomes: dict[str, list[Outcome]], contrast: str | None = None
+) -> list[Outcome]:
+    """The scans of the realistic rows, or of those with a contrast."""
     return [
         outcome
         for row in rows
-        if isinstance(row, realistic.RealisticRow) and row.kind.contrast == "flair"
+        if isinstance(row, realistic.RealisticRow) and contrast in (None, row.kind.contrast)
         for outcome in outcomes[row.name]
     ]
 

@@ -24,6 +24,8 @@ class Matched:
     common_voxels: int
     true_voxels: int
     found_voxels: int
+    right: tuple[bool, ...] = ()
+    """Whether each finding is a lesion, in order of label; a label without a voxel is not."""
 
     @property
     def dice(self) -> float | None:
@@ -60,13 +62,15 @@ def match(
         right = np.bincount(found[both], minlength=len(own))
     else:
         right = np.bincount(found[is_found], weights=share[is_found], minlength=len(own))
-    false = np.count_nonzero((own > 0) & (right < OVERLAP * own))
+    is_lesion = (own > 0) & (right >= OVERLAP * own)
+    false = np.count_nonzero((own > 0) & ~is_lesion)
     return Matched(
         found=tuple(bool(hit) for hit in enough[1:]),
         false=int(false),
         common_voxels=int(np.count_nonzero(both)),
         true_voxels=int(np.count_nonzero(is_true)),
         found_voxels=int(np.count_nonzero(is_found)),
+        right=tuple(bool(one) for one in is_lesion[1:]),
     )
 
 

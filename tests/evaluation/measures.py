@@ -14,8 +14,10 @@ SMALL_ML = 0.03
 """Smallest lesion that counts as large, ml."""
 WRONG_FACTOR, WRONG_ML = 2.0, 0.5
 """A lesion volume is wrong if it is off by more than this factor and by more than this volume."""
-ABOUT_OTHERS = frozenset({"intracranial", "no_tissues"})
-"""Flags of warnings that are not about lesions: of tissues, skull and the size of the head."""
+WRONG_TISSUE = 0.15
+"""Tissues are wrong if the volume of grey or of white matter is off by more than this share."""
+ABOUT_SIZE = frozenset({"intracranial"})
+"""Flags of warnings that doubt neither lesions nor tissues, but the size of the head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Outcome:
     """Of the report; none with verdict ``pass``."""
     placed: Placed | None = None
     """Whether the head and its lesions were placed rightly; None where that is not known."""
+    rated: tuple[tuple[float, bool], ...] = ()
+    """Confidence of each listed finding, and whether it is a lesion."""
 
 
 def figures_of(outcomes: Sequence[Outcome]) -> dict[str, Figure]:
@@ -70,36 +74,60 @@ def figures_of(outcomes: Sequence[Outcome]) -> dict[str, Figure]:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubts:
-    """How often lesion volumes are wrong, by what the reports say about them."""
+class Wrong:
+    """How many of some scans have wrong volumes."""
 
-    passed: int
-    """Scans of verdict ``pass``."""
-    passed_wrong: int
-    undoubted: int
-    """These, and scans whose warnings are not about lesions."""
-    undoubted_wrong: int
-    doubted: int
-    """The other scans that were read."""
-    doubted_wrong: int
+    scans: int
+    lesions: int
+    """With a wrong lesion volume."""
+    tissues: int
+    """With wrong tissues."""
+    either: int
+    """With one of them, or both."""
 
     @property
     def share(self) -> Figure:
-        """Wrong among undoubted, with its interval."""
-        return wilson(self.undoubted_wrong, self.undoubted)
+        """Scans with one of them, with the interval."""
+        return wilson(self.either, self.scans)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """How often volumes are wrong, by what the reports say about them."""
+
+    passed: Wrong
+    """Scans of verdict ``pass``."""
+    undoubted: Wrong
+    """These, and scans whose warnings are about nothing but the size of the head."""
+    doubted: Wrong
+    """The other scans that were read."""
 
 
 def doubts_of(outcomes: Sequence[Outcome]) -> Doubts:
-    """Count the scans that were read, and those whose reported lesion volume is wrong."""
+    """Count the scans that were read, and those with a wrong volume among the reported ones."""
     read = [outcome for outcome in outcomes if outcome.failed is None]
-    passed = [outcome for outcome in read if not outcome.flags]
-    undoubted = [outcome for outcome in read if ABOUT_OTHERS.issuperset(outcome.flags)]
-    doubted = [outcome for outcome in read if not ABOUT_OTHERS.issuperset(outcome.flags)]
     return Doubts(
-        len(passed), sum(map(is_wrong, passed)),
-        len(undoubted), sum(map(is_wrong, undoubted)),
-        len(doubted), sum(map(is_wrong, doubted)),
-    )  # fmt: skip
+        _wrong([outcome for outcome in read if not outcome.flags]),
+        _wrong([outcome for outcome in read if ABOUT_SIZE.issuperset(outcome.flags)]),
+        _wrong([outcome for outcome in read if not ABOUT_SIZE.issuperset(outcome.flags)]),
+    )
+
+
+def _wrong(outcomes: Sequence[Outcome]) -> Wrong:
+    lesions = [is_wrong(outcome) for outcome in outcomes]
+    tissues = [are_tissues_wrong(outcome) for outcome in outcomes]
+    either = sum(one or other for one, other in zip(lesions, tissues, strict=True))
+    return Wrong(len(outcomes), sum(lesions), sum(tissues), either)
+
+
+def are_tissues_wrong(outcome: Outcome) -> bool:
+    """Whether the reported volume of grey or of white matter is wrong; one that is withheld is
+    not."""
+    return any(
+        abs(outcome.found_ml[name] / outcome.true_ml[name] - 1) > WRONG_TISSUE
+        for name in ("grey", "white")
+        if name in outcome.found_ml and outcome.true_ml.get(name, 0) > 0
+    )
 
 
 def is_wrong(outcome: Outcome) -> bool:

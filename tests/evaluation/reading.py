@@ -36,6 +36,8 @@ class Reading:
     """From mm in the scan's space to mm in MNI space; None if the report withholds it."""
     regions: dict[int, str] = field(default_factory=dict)
     """Region of each listed finding, by its label."""
+    confidence: dict[int, float] = field(default_factory=dict)
+    """Confidence of each listed finding, by its label."""
 
 
 def read(scan_type: str, voxels: npt.NDArray[Any], affine: Affine) -> Reading:
@@ -82,5 +84,10 @@ def read(scan_type: str, voxels: npt.NDArray[Any], affine: Affine) -> Reading:
             lesion.id: lesion.region.value
             for lesion in lesions.largest
             if lesion.id is not None and lesion.region is not None
+        },
+        confidence={
+            lesion.id: lesion.confidence
+            for lesion in lesions.largest
+            if lesion.id is not None and lesion.confidence is not None
         },
     )  # fmt: skip

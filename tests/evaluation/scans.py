@@ -1,10 +1,10 @@
 """Generate, analyse and compare one scan of a row, in a worker process."""
 
 from fr_pacs.sources.phantom.source import make_phantom
-from tests.evaluation.matching import match
+from tests.evaluation.matching import Matched, match
 from tests.evaluation.measures import Outcome
 from tests.evaluation.places import placed_of
-from tests.evaluation.reading import read
+from tests.evaluation.reading import Reading, read
 from tests.evaluation.realistic import rows as realistic
 from tests.evaluation.realistic.head import make_head
 from tests.evaluation.rows import Row, seed_of
@@ -33,8 +33,9 @@ def evaluate_scan(row: Row | realistic.RealisticRow, index: int) -> Outcome:
 def _of_realistic(row: realistic.RealisticRow, index: int) -> Outcome:
     head = make_head(row.family, realistic.seed_of(row), index, row.kind)
     reading = read(row.kind.contrast, head.voxels, head.affine)
+    matched = match(head.labels, reading.labels, len(head.lesion_ml), head.share)
     return Outcome(
-        matched=match(head.labels, reading.labels, len(head.lesion_ml), head.share),
+        matched=matched,
         lesion_ml=head.lesion_ml,
         true_ml=head.true_ml,
         found_ml=reading.volumes_ml,
@@ -42,4 +43,12 @@ def _of_realistic(row: realistic.RealisticRow, index: int) -> Outcome:
         seconds=reading.seconds,
         flags=reading.flags,
         placed=placed_of(head, reading) if reading.failed is None else None,
+        rated=_rated(reading, matched),
+    )
+
+
+def _rated(reading: Reading, matched: Matched) -> tuple[tuple[float, bool], ...]:
+    """Confidence and truth of each listed finding."""
+    return tuple(
+        (confidence, matched.right[label - 1]) for label, confidence in reading.confidence.items()
     )

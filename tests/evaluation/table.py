@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tests.evaluation.intervals import Figure
-from tests.evaluation.measures import Doubts
+from tests.evaluation.measures import Doubts, Wrong
 from tests.evaluation.places import Places
 from tests.evaluation.real import RealImage
 from tests.evaluation.realistic.rows import RealisticRow
@@ -29,7 +29,7 @@ _COLUMNS = {
 _SHARES = {name for name in _COLUMNS if name.endswith("_error")} | {"unread"}
 
 WRONG_SHARE_MAX = 0.02
-"""Goal for the share of scans without a doubt about lesions whose lesion volume is wrong."""
+"""Goal for the share of scans without a doubt whose volume of lesions or tissues is wrong."""
 
 AnyRow = Row | RealisticRow
 Results = Mapping[str, Mapping[str, Figure]]
@@ -52,20 +52,24 @@ def missed_by(row: AnyRow, figures: Mapping[str, Figure]) -> list[str]:
 
 
 def verdict_of(doubts: Doubts) -> str:
-    """Describe in a line how often realistic scans have a wrong lesion volume, and whether the goal
-    is met."""
-    share = doubts.share
+    """Describe in a line how often realistic scans have a wrong volume, and whether the goal is
+    met."""
+    share = doubts.undoubted.share
     if share.value is None or share.high is None:
-        return "- verdict: no realistic scan was read without a doubt about its lesions"
+        return "- verdict: no realistic scan was read without a doubt"
     met = share.value <= WRONG_SHARE_MAX
     return (
-        f"- verdict: of {doubts.undoubted} realistic FLAIR scans without a doubt about lesions, "
-        f"{doubts.undoubted_wrong} ({share.value:.1%}, 95 % upper bound {share.high:.1%}) have a "
-        f"lesion volume off by more than 2 times and 0.5 ml; of the {doubts.passed} with 'pass' "
-        f"among them, {doubts.passed_wrong}; of {doubts.doubted} with doubts, "
-        f"{doubts.doubted_wrong}: "
+        f"- verdict: of {doubts.undoubted.scans} realistic FLAIR scans without a doubt (about more "
+        f"than the size of the head), {doubts.undoubted.either} ({share.value:.1%}, 95 % upper "
+        f"bound {share.high:.1%}) have wrong volumes: {_volumes(doubts.undoubted)}; of the "
+        f"{doubts.passed.scans} with 'pass' among them: {_volumes(doubts.passed)}; of "
+        f"{doubts.doubted.scans} with doubts: {_volumes(doubts.doubted)}: "
         + ("the goal met" if met else f"missed: at most {WRONG_SHARE_MAX:.0%}")
     )
+
+
+def _volumes(wrong: Wrong) -> str:
+    return f"lesions {wrong.lesions}, tissues {wrong.tissues}"
 
 
 def text_of(

@@ -43,6 +43,7 @@ def test_a_finding_with_less_than_a_tenth_of_lesion_is_false() -> None:
     assert match(true, labels((1, 19, 11)), 1).false == 1
     # It still covers a tenth of the lesion.
     assert match(true, labels((1, 19, 11)), 1).found == (True,)
+    assert match(true, labels((1, 19, 11), (3, 10, 5)), 1).right == (False, False, True)
 
 
 def test_one_finding_may_cover_two_lesions_and_two_findings_one() -> None:

@@ -8,7 +8,7 @@ import pytest
 from fr_pacs.sources.phantom.source import Recipe
 from tests.evaluation.intervals import Figure, bootstrap, wilson
 from tests.evaluation.matching import Matched
-from tests.evaluation.measures import Doubts, Outcome, doubts_of, figures_of
+from tests.evaluation.measures import Doubts, Outcome, Wrong, doubts_of, figures_of
 from tests.evaluation.real import RealImage
 from tests.evaluation.rows import EVALUATION_SEEDS, ROWS, TUNING_SEEDS, Row, seed_of
 from tests.evaluation.table import json_of, missed_by, text_of, verdict_of
@@ -125,30 +125,41 @@ def test_a_real_image_is_wrong_where_it_is() -> None:
     assert len(RealImage("a", "no head", 0, None, None, brain_known=True).wrong) == 3
 
 
-def measured(found: float | None, true: float, *flags: str) -> Outcome:
+def measured(found: float | None, true: float, *flags: str, grey: float = 700.0) -> Outcome:
     return replace(
         outcome((True,)),
-        true_ml={"lesion": true},
-        found_ml={} if found is None else {"lesion": found},
+        true_ml={"lesion": true, "grey": 700.0, "white": 600.0},
+        found_ml=({} if found is None else {"lesion": found}) | {"grey": grey},
         flags=flags,
     )
 
 
-def test_wrong_lesion_volumes_are_counted_by_what_the_report_doubts() -> None:
+def test_wrong_volumes_are_counted_by_what_the_report_doubts() -> None:
     right = [(1.0, 1.0), (1.9, 1.0), (0.4, 0.01), (0.0, 0.4), (None, 5.0)]
     wrong = [(2.1, 1.0), (0.3, 1.0), (0.0, 0.6)]
     scans = [measured(found, true) for found, true in right + wrong]
     scans += [measured(9.0, 1.0, "intracranial"), measured(1.0, 1.0, "coarse", "intracranial")]
     scans.append(measured(9.0, 1.0, "strong_field"))
     scans.append(outcome((False,), failed="too noisy"))
+    # Tissues: a withheld volume (white) is not wrong, nor one that is 15 % off.
+    scans += [measured(1.0, 1.0, grey=grey) for grey in (805.0, 806.0, 594.0)]
+    scans += [measured(9.0, 1.0, grey=900.0), measured(1.0, 1.0, "no_tissues", grey=900.0)]
     doubts = doubts_of(scans)
-    assert doubts == Doubts(8, 3, undoubted=9, undoubted_wrong=4, doubted=2, doubted_wrong=1)
-    assert doubts.share == wilson(4, 9)
+    assert doubts == Doubts(
+        passed=Wrong(12, lesions=4, tissues=3, either=6),
+        undoubted=Wrong(13, lesions=5, tissues=3, either=7),
+        doubted=Wrong(3, lesions=1, tissues=1, either=2),
+    )
+    assert doubts.undoubted.share == wilson(7, 13)
 
 
 def test_the_table_says_how_often_an_undoubted_volume_is_wrong() -> None:
-    good = verdict_of(Doubts(20, 0, 60, 1, 10, 3))
-    assert "of 60 realistic FLAIR scans without a doubt about lesions, 1 (1.7%," in good
-    assert good.endswith("of the 20 with 'pass' among them, 0; of 10 with doubts, 3: the goal met")
-    assert verdict_of(Doubts(20, 0, 60, 2, 0, 0)).endswith("missed: at most 2%")
-    assert "no realistic scan" in verdict_of(Doubts(0, 0, 0, 0, 4, 0))
+    passed, doubted = Wrong(20, 0, 0, 0), Wrong(10, 3, 1, 4)
+    good = verdict_of(Doubts(passed, Wrong(60, 0, 1, 1), doubted))
+    assert "of 60 realistic FLAIR scans without a doubt" in good
+    assert "1 (1.7%, 95 % upper bound 8.9%) have wrong volumes: lesions 0, tissues 1;" in good
+    assert good.endswith("of 10 with doubts: lesions 3, tissues 1: the goal met")
+    bad = verdict_of(Doubts(passed, Wrong(60, 1, 1, 2), doubted))
+    assert bad.endswith("missed: at most 2%")
+    none = Wrong(0, 0, 0, 0)
+    assert "no realistic scan" in verdict_of(Doubts(none, none, doubted))
