@@ -18,8 +18,11 @@ from tests.evaluation.realistic.lesions import Painted, paint
 _PROFILE = 5  # samples across a thick slice
 _PROFILE_MM = 2.0  # slices at least this thick have a profile
 _LANDMARKS_MM = 10.0
+_NEAR_MM, _AROUND = 3.0, 15  # where lesions may be: steps; edge of a box around them, voxels
 _WHITE = 600.0
 _TEXTURE_T1 = {"grey": (0.64, 0.74), "csf": (0.15, 0.3)}
+
+Steps = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -197,17 +200,17 @@ class Scanner:
             rows.append((row[0], row[1], row[2], row[3]))
         return rows[0], rows[1], rows[2]
 
-    def points(self, shift: float = 0.0, every: int = 1) -> list[Floats]:
+    def points(self, shift: float = 0.0, every: Steps = (1, 1, 1)) -> list[Floats]:
         """Positions in the anatomy of the voxels, in its voxels.
 
         Args:
             shift: along z, in parts of a slice.
-            every: leave out voxels between.
+            every: along each axis, leave out voxels between.
         """
         axes = [
-            ((np.arange(0, n, every) - m + (shift if axis == 2 else 0)) * mm).astype(np.float32)
-            for axis, (n, m, mm) in enumerate(
-                zip(self.shape, self._middle, self.spacing_mm, strict=True)
+            ((np.arange(0, n, step) - m + (shift if axis == 2 else 0)) * mm).astype(np.float32)
+            for axis, (n, m, mm, step) in enumerate(
+                zip(self.shape, self._middle, self.spacing_mm, every, strict=True)
             )
         ]
         x, y, z = axes[0][:, None, None], axes[1][None, :, None], axes[2][None, None, :]
@@ -240,8 +243,8 @@ class Scanner:
             out += np.float32(weight) * ndimage.map_coordinates(image, self.points(shift), order=1)
         return out
 
-    def see_coarsely(self, image: npt.NDArray[Any], every: int, order: int = 1) -> Floats:
-        """The same at each ``every``-th voxel along each axis, without the slice profile."""
+    def see_coarsely(self, image: npt.NDArray[Any], every: Steps, order: int = 1) -> Floats:
+        """The same at some voxels, as ``points`` takes them, without the slice profile."""
         seen = ndimage.map_coordinates(image, self.points(every=every), order=order)
         return np.asarray(seen, np.float32)
 
@@ -250,7 +253,7 @@ class Scanner:
         every = [max(1, round(_LANDMARKS_MM / mm)) for mm in self.spacing_mm]
         finest = math.gcd(*every)
         thin = tuple(slice(None, None, own // finest) for own in every)
-        inside = [part[thin].ravel() for part in self.points(every=finest)]
+        inside = [part[thin].ravel() for part in self.points(every=(finest,) * 3)]
         index = np.array(inside).T.astype(np.float64)
         grid = np.meshgrid(
             *(np.arange(0, n, own) for n, own in zip(self.shape, every, strict=True)), indexing="ij"
@@ -268,11 +271,12 @@ class Scanner:
 
     def see_lesions(self, painted: Painted) -> tuple[Floats, npt.NDArray[np.uint8]]:
         """Shares and labels of the lesions, sampled only where they are."""
-        every = 3
-        near = ndimage.maximum_filter(painted.labels, 15)
-        where = self.see_coarsely(near, every, order=0) > 0
-        for axis, n in enumerate(self.shape):
-            where = np.repeat(where, every, axis=axis).take(range(n), axis=axis)
+        # A voxel lies at most 3 mm along each axis from the one that stands for it.
+        x, y, z = (max(1, int(_NEAR_MM / mm)) for mm in self.spacing_mm)
+        near = ndimage.maximum_filter(painted.labels, _AROUND)
+        where = self.see_coarsely(near, (x, y, z), order=0) > 0
+        for axis, (step, n) in enumerate(zip((x, y, z), self.shape, strict=True)):
+            where = np.repeat(where, step, axis=axis).take(range(n), axis=axis)
         share = np.zeros(self.shape, np.float32)
         labels = np.zeros(self.shape, np.uint8)
         for shift, weight in self._profile():
@@ -360,7 +364,7 @@ def _head(
     every = 1 if scanner.thick else 3
     coarse_ml = voxel_ml * every**3
     parts = {
-        name: float(scanner.see_coarsely(getattr(base, name), every).sum(dtype=np.float64))
+        name: float(scanner.see_coarsely(getattr(base, name), (every,) * 3).sum(dtype=np.float64))
         * coarse_ml
         for name in ("grey", "white", "csf")
     }

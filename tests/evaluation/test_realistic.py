@@ -1,0 +1,24 @@
+"""The truth of realistic heads is what their scanner sees."""
+
+import numpy as np
+import pytest
+
+from tests.evaluation.realistic.anatomy import anatomy
+from tests.evaluation.realistic.head import Scanner
+from tests.evaluation.realistic.kinds import Kind
+from tests.evaluation.realistic.lesions import paint
+
+
+@pytest.mark.parametrize("spacing_mm", [(1.5, 1.5, 1.5), (1.0, 1.0, 5.0)])
+def test_no_part_of_a_lesion_is_missing_in_the_truth(
+    spacing_mm: tuple[float, float, float],
+) -> None:
+    kind = Kind(lesions=(25, 25), radius_mm=(1.2, 4.0), spacing_mm=spacing_mm)
+    base, draw = anatomy("coded"), np.random.default_rng(209_000)
+    painted = paint(base, kind, draw)
+    scanner = Scanner(base, kind, draw)
+    share, labels = scanner.see_lesions(painted)
+    seen = scanner.see(painted.share)
+    assert np.count_nonzero(seen > 0.5) > 100
+    assert np.abs(share - seen).max() < 0.01
+    assert (labels[seen > 0.5] > 0).all()
