@@ -18,7 +18,7 @@ from pydantic import Field
 
 from common.domain.scan_key import pacs_of, scan_key
 from common.domain.states import ReportGenerated
-from common.domain.types import Frozen
+from common.domain.types import Document, Frozen
 from common.errors import SettingsError
 from common.runtime.console import Console, Table, write_json
 from common.runtime.entry_point import run_command
@@ -28,10 +28,12 @@ from common.settings.loading import load_settings
 from common.store.db_manager import DBManager
 from common.store.opening import open_existing_store
 from common.store.stored_types import STATES
+from common.store.voxel_check import TO_ANALYSE
 
 _PAGE = 1000
 _PROGRESS_S = 5.0
 _COUNTED_MAX = 10_000_000
+_STATES = frozenset(ReportGenerated)
 
 
 _RESTORE = "restore the scan from a backup, or remove it: make erase ID=<scan> APPLY=1"
@@ -125,6 +127,21 @@ class _Damage:
         self.found.append(f"{name}: {problem}")
 
 
+class _WithoutVoxels:
+    """Counts scans without voxels, and remembers those that must have some."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.needed: list[str] = []
+
+    def add(self, document: Document) -> None:
+        state = document.get("report_generated")
+        if document["without"] and isinstance(state, str) and state in _STATES:
+            self.count += 1
+            if state in TO_ANALYSE:
+                self.needed.append(document["_id"])
+
+
 def verify(
     store: DBManager,
     ledger: Path | None = None,
@@ -146,8 +163,11 @@ def verify(
     """
     no_report, no_scan, in_error, unknown = [], [], [], []
     damaged_scans, damaged_reports = _Damage(), _Damage()
-    scans = store.queries.scan_states(damaged_scans.add)
-    for key, state, report in _merge(scans, store.queries.report_states(damaged_reports.add)):
+    labelled = store.label_check.of_reports()
+    without = _WithoutVoxels()
+    scans = store.queries.scan_states(damaged_scans.add, without.add)
+    reported = store.queries.report_states(damaged_reports.add, labelled.add)
+    for key, state, report in _merge(scans, reported):
         if state == ReportGenerated.DONE and report is None:
             no_report.append(key)
         elif state is None:
@@ -173,9 +193,9 @@ def verify(
     wrong = [name for name, differs in store.label_check.damaged() if differs] if deep else []
     schema = store.schema.differences()
     return StoreVerdict(
-        voxels_missing=tuple(store.voxels.missing()),
+        voxels_missing=tuple(store.voxels.missing(without.needed)),
         voxels_damaged=tuple(damaged),
-        labels_missing=tuple(store.label_check.missing()),
+        labels_missing=tuple(store.label_check.missing(labelled)),
         labels_damaged=tuple(wrong),
         hashed=hashed if deep else None,
         orphans=sum(1 for _ in store.orphan_chunks.all()),
@@ -185,7 +205,7 @@ def verify(
         damaged_reports=tuple(damaged_reports.found),
         foreign=tuple(store.queries.foreign()),
         scans=store.queries.count_states(),
-        without_voxels=store.queries.count_without_voxels(),
+        without_voxels=without.count,
         undeliverable=store.queries.count_undeliverable(),
         unsent=store.queries.count_unsent(),
         waiting=store.capacity.count_to_do_by_type(_COUNTED_MAX),

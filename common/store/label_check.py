@@ -1,7 +1,7 @@
 """Checks that the label maps that reports name are there: their chunks are counted in the index of
 their ids, without reading them; on request, all are read and hashed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from blake3 import blake3
@@ -39,23 +39,68 @@ class _Named:
         return -(-max(one.end for one in self.maps) // self.chunk_bytes)
 
 
+class MissingLabels:
+    """Takes documents one by one, and looks for their label maps a page at a time.
+
+    Args:
+        missing: the names of those documents of a page that lack some.
+    """
+
+    def __init__(self, missing: Callable[[Sequence[Document]], Iterator[str]]) -> None:
+        self._missing = missing
+        self._page: list[Document] = []
+        self._names: list[str] = []
+
+    def add(self, document: Document) -> None:
+        """Take a document, which may have no label maps."""
+        if "labels" in document:
+            self._page.append(document)
+            if len(self._page) >= _PAGE:
+                self._look()
+
+    def names(self) -> list[str]:
+        """The names of those documents that lack some."""
+        self._look()
+        return self._names
+
+    def _look(self) -> None:
+        page, self._page = self._page, []
+        self._names += self._missing(page)
+
+
 class LabelCheck:
     """Reads; needs the right to find in reports, history and label maps."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
-    def missing(self) -> Iterator[str]:
-        """The reports, and earlier revisions, of whose label maps chunks are missing."""
-        for collection, page in self._pages():
-            known = [one for document in page if (one := _named(document)) is not None]
-            known_names = {one.name for one in known}
-            counts = self._counts(known)
-            for one in known:
-                is_whole = counts.get((one.key, one.fence), 0) == one.chunks
-                if not is_whole and self._is_still(collection, one):
-                    yield one.name
-            yield from (name for name in map(_title, page) if name not in known_names)
+    def of_reports(self) -> "MissingLabels":
+        """Takes reports as they are read, and finds those of whose label maps chunks are
+        missing."""
+        return MissingLabels(lambda page: self._missing(self._db.reports, page))
+
+    def missing(self, reports: "MissingLabels | None" = None) -> Iterator[str]:
+        """The reports, and earlier revisions, of whose label maps chunks are missing.
+
+        Args:
+            reports: what has taken all reports already; None: they are read.
+        """
+        if reports is not None:
+            yield from reports.names()
+        for collection, page in self._pages(with_reports=reports is None):
+            yield from self._missing(collection, page)
+
+    def _missing(
+        self, collection: MongoCollection[Document], page: Sequence[Document]
+    ) -> Iterator[str]:
+        known = [one for document in page if (one := _named(document)) is not None]
+        known_names = {one.name for one in known}
+        counts = self._counts(known)
+        for one in known:
+            is_whole = counts.get((one.key, one.fence), 0) == one.chunks
+            if not is_whole and self._is_still(collection, one):
+                yield one.name
+        yield from (name for name in map(_title, page) if name not in known_names)
 
     def damaged(self) -> Iterator[tuple[str, bool]]:
         """Reads all label maps: each report that has some, and whether a hash is another."""
@@ -65,11 +110,14 @@ class LabelCheck:
                     differs = not self._has_hashes(one) and self._is_still(collection, one)
                     yield one.name, differs
 
-    def _pages(self) -> Iterator[tuple[MongoCollection[Document], list[Document]]]:
+    def _pages(
+        self, *, with_reports: bool = True
+    ) -> Iterator[tuple[MongoCollection[Document], list[Document]]]:
         # All of them, and chosen here: to look for the next thousand that have label maps, MongoDB
         # might have to read more than it can in the time of a call.
-        for page in pages(self._db.reports, {"_id": {"$gte": ""}}, _FIELDS, size=_PAGE):
-            yield self._db.reports, [one for one in page if "labels" in one]
+        if with_reports:
+            for page in pages(self._db.reports, {"_id": {"$gte": ""}}, _FIELDS, size=_PAGE):
+                yield self._db.reports, [one for one in page if "labels" in one]
         for page in pages(self._db.history, {"_id": {"$gte": {"scan": ""}}}, _FIELDS, size=_PAGE):
             yield self._db.history, [one for one in page if "labels" in one]
 

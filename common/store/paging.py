@@ -2,6 +2,7 @@
 be decoded, nor those whose ids are of another type."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from bson.errors import BSONError
@@ -49,6 +50,20 @@ def pages(
     while page:
         yield page
         page, after = _page(collection, {"$and": [wanted, {"_id": after}]}, fields, size)
+
+
+def pages_ahead(
+    collection: MongoCollection[Document], wanted: Mapping[str, Any], *fields: Any, size: int
+) -> Iterator[list[Document]]:
+    """As ``pages``, but MongoDB reads the next page while the caller works on one: two pages are in
+    memory at a time."""
+    with ThreadPoolExecutor(1, "pages") as executor:
+        page, after = _page(collection, wanted, fields, size)
+        while page:
+            rest = {"$and": [wanted, {"_id": after}]}
+            following = executor.submit(_page, collection, rest, fields, size)
+            yield page
+            page, after = following.result()
 
 
 @translated

@@ -1,6 +1,6 @@
 """Read-only counts and lists, for people and ``make verify``."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from bson import MaxKey, ObjectId
@@ -13,9 +13,8 @@ from common.errors import SettingsError
 from common.store.collections import Collection
 from common.store.connection import Connection
 from common.store.damage import find
-from common.store.documents import HAS_VOXELS
 from common.store.error_mapping import translated
-from common.store.paging import aggregate, foreign, name_of, pages
+from common.store.paging import aggregate, foreign, name_of, pages, pages_ahead
 from common.store.stored_types import (
     FOREIGN,
     REPORT_FIELDS,
@@ -25,8 +24,14 @@ from common.store.stored_types import (
     problems_of_report,
     problems_of_scan,
 )
+from common.store.voxel_check import IS_WITHOUT
 
 _PAGE = 20_000
+_WHOLE_PAGE = 5_000
+"""Documents of a page that are read with their headers."""
+
+Inspect = Callable[[Document], object]
+"""Called with each document that can be identified, as it was read."""
 
 _LAST = "\U0010ffff"
 _LAST_CHUNK = {"blob": ObjectId("ff" * 12), "n": MaxKey()}
@@ -67,13 +72,6 @@ class Queries:
         return counts
 
     @translated
-    def count_without_voxels(self) -> int:
-        """Number of scans whose voxels retention has removed; their reports stay."""
-        return self._db.scans.count_documents(
-            {"report_generated": {"$in": [*map(str, ReportGenerated)]}, "$nor": HAS_VOXELS["$or"]}
-        )
-
-    @translated
     def count_undeliverable(self) -> int:
         """Number of reports that were given up as undeliverable; they count as not sent, too."""
         return self._db.reports.count_documents(
@@ -90,35 +88,42 @@ class Queries:
             counts[str(line["_id"])] = counts.get(str(line["_id"]), 0) + line["n"]
         return counts
 
-    def scan_states(self, damaged: OnDamage = lambda *_: None) -> Iterator[tuple[str, str]]:
+    def scan_states(
+        self, damaged: OnDamage = lambda *_: None, inspect: Inspect = lambda _: None
+    ) -> Iterator[tuple[str, str]]:
         """Id and state of every scan, in order of the ids; of a damaged one, whatever is there.
 
         Args:
             damaged: called with the name of each damaged document, and what is wrong with it.
+            inspect: called with each scan. Its ``without`` says that it has no voxels.
         """
-        fields = dict.fromkeys(SCAN_FIELDS, 1)
+        fields = {**dict.fromkeys(SCAN_FIELDS, 1), "without": IS_WITHOUT}
         for document in self._stream(self._db.scans, fields):
             if problems := "; ".join(problems_of_scan(document)):
                 damaged(name_of(document), problems)
             if is_readable(document["_id"]):
+                inspect(document)
                 yield document["_id"], str(document.get("report_generated"))
         for name in foreign(self._db.scans, "", {}):
             damaged(name, FOREIGN)
 
-    def report_states(self, damaged: OnDamage = lambda *_: None) -> Iterator[tuple[str, bool]]:
-        """Id and ``status`` of every report, in order of the ids; damaged ones as above."""
+    def report_states(
+        self, damaged: OnDamage = lambda *_: None, inspect: Inspect = lambda _: None
+    ) -> Iterator[tuple[str, bool]]:
+        """Id and ``status`` of every report, in order of the ids; the rest as above."""
         fields = dict.fromkeys(REPORT_FIELDS, 1)
         for document in self._stream(self._db.reports, fields):
             if problems := "; ".join(problems_of_report(document)):
                 damaged(name_of(document), problems)
             if is_readable(document["_id"]):
+                inspect(document)
                 yield document["_id"], document.get("status") is True
         for name in foreign(self._db.reports, "", {}):
             damaged(name, FOREIGN)
 
     @staticmethod
     def _stream(collection: MongoCollection[Document], fields: Document) -> Iterator[Document]:
-        for page in pages(collection, {"_id": {"$gte": ""}}, fields, size=_PAGE):
+        for page in pages_ahead(collection, {"_id": {"$gte": ""}}, fields, size=_WHOLE_PAGE):
             yield from page
 
     def foreign(self) -> Iterator[str]:

@@ -44,7 +44,7 @@ _REPORT: Mapping[str, type] = {
 }
 
 SCAN_FIELDS = ("report_generated", "schema", "scan", *{**_WAITING, **_HELD, **_OPTIONAL})
-REPORT_FIELDS = ("schema", "revision", "report.scan_id", "report.pacs", *_REPORT)
+REPORT_FIELDS = ("schema", "revision", "labels", "report.scan_id", "report.pacs", *_REPORT)
 
 STATES = frozenset({*ReportGenerated, PURGED, ERASED})
 
