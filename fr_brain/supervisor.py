@@ -2,7 +2,6 @@
 
 import contextlib
 import multiprocessing
-import os
 import time
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -12,6 +11,7 @@ from common.domain.installed_analyzer import InstalledAnalyzer
 from common.runtime.lifecycle import DO_NOT_RESTART, Exit, Stop, describe_exit
 from common.runtime.logger import Log
 from common.settings.brain import BrainSettings
+from common.settings.one_thread import one_thread_each
 from common.store.collections import Notification
 from common.store.db_manager import DBManager
 from common.store.notifications import NotificationListener
@@ -24,11 +24,6 @@ from fr_brain.work_signal import WorkSignal
 
 CHECK_S = 1.0
 """The longest time between two checks of the limits."""
-
-_ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-"""What numpy's libraries read when a process imports them. A processor is one of many that share
-the cores; with a thread for each core in every one, they would only wait for each other. Variables
-that are set already stay as they are."""
 
 
 class Supervisor:
@@ -46,8 +41,7 @@ class Supervisor:
         self._store = brain_parts(store.recorded_by(self._audit))
         self._stopping = stopping
         self._log = log
-        for name in _ONE_THREAD:
-            os.environ.setdefault(name, "1")
+        one_thread_each()
         # Spawned, not forked: a fork would copy the driver's locks and sockets.
         context = multiprocessing.get_context("spawn")
         self._check_s = min(CHECK_S, settings.brain_time_limit_s / 4)
