@@ -37,6 +37,11 @@ _LOOKUP_SHARE = 20
 RETRIED_EVERY = 8
 """While fresh scans are waiting, one claim in so many takes scans that were claimed before."""
 
+RETRIED_LOOK_S = 1.0
+"""While each claim takes all fresh scans, those that were claimed before are looked for this often,
+at most, seconds: the look is a round trip of each claim. Without fresh ones, they are looked for
+each time."""
+
 _WAITING = {"report_generated": ReportGenerated.TO_DO, "schema": SCHEMA_VERSION}
 _EITHER = {"$in": [False, True]}
 _DUE = {"$expr": {"$lte": ["$not_before", "$$NOW"]}}
@@ -68,6 +73,7 @@ class ClaimQueue:
         self._resting: str | None = None  # the Fr-PACS whose ``stat`` scans did
         self._crowded = False
         self._since_retried = 0
+        self._look_at_retried_at = 0.0  # time.monotonic()
         self._chosen: Document = {}
 
     def next(
@@ -106,10 +112,14 @@ class ClaimQueue:
         fresh = self._fresh(limit, types, stat, skip)
         if only_fresh or fresh.more:
             return fresh
+        if fresh.documents and time.monotonic() < self._look_at_retried_at:
+            return fresh
         again = self._retried(types, max_retried, condition)
-        if fresh.documents:
-            return Found(fresh.documents, more=bool(again.documents))
-        return again
+        if not fresh.documents:
+            return again
+        if not again.documents:
+            self._look_at_retried_at = time.monotonic() + RETRIED_LOOK_S
+        return Found(fresh.documents, more=bool(again.documents))
 
     def _fresh(
         self, limit: int, types: Collection[str] | None, stat: list[Document], skip: int

@@ -4,6 +4,7 @@ import itertools
 import math
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -50,6 +51,10 @@ _LOOK_AHEAD_EVERY_S = 60.0
 _LOOK_AHEAD_IDLE_S = 5.0
 """How often they are looked for while none is due: most wake-ups are for another Fr-PACS."""
 
+_BESIDE = 4
+"""Threads that look at scans while their reports are leased: more than Fr-PACS are usually served
+at a moment."""
+
 _NONE = -1
 """In the place of a size: there is no report."""
 
@@ -88,6 +93,7 @@ class Outbox:
         self._reconciliation = reconciliation
         self._undeliverable = undeliverable
         self._recorder = recorder
+        self._beside = ThreadPoolExecutor(_BESIDE, "outbox")
 
     @translated
     def lease(
@@ -129,14 +135,18 @@ class Outbox:
         if not found:
             return Leased(more=more)
         token = f"{self._process}/{next(self._leases)}"
-        taken = self._take(found, wanted, lease_s, token)
+        # At the same time: both take a round trip, and neither needs the other's answer.
+        reconciled = self._beside.submit(self._reconcile, list(found))
+        try:
+            taken = self._take(found, wanted, lease_s, token)
+        finally:
+            gone = reconciled.result()
         if not taken:  # others were faster
             return Leased(more=more)
         if taken < len(found):
             mine: Document = {"_id": {"$in": list(found)}, "leased_by": token}
             leased = self._db.reports_fast.find(mine, {"_id": 1}, hint=BY_ID)
             found = {document["_id"]: found[document["_id"]] for document in leased}
-        gone = self._reconcile(list(found))
         reports = (self._outgoing(key, pacs, raw) for key, raw in found.items() if key not in gone)
         return Leased((report for report in reports if report is not None), more=more)
 

@@ -1,5 +1,6 @@
 """Which scans come next: fairly between Fr-PACS, urgent ones first, retried ones behind."""
 
+import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from pymongo import InsertOne
 
+from common.store import claim_queue
 from common.store.claim_queue import RETRIED_EVERY, ClaimQueue
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan, scan_document
@@ -223,6 +225,26 @@ def test_retried_scans_have_their_turn_beside_an_endless_backlog(store: DBManage
     claimed = [ids_of(store.claims.claim("a", 1, 60)) for _ in range(RETRIED_EVERY + 1)]
     assert claimed[0] != [retried.key]
     assert [retried.key] in claimed
+
+
+def test_beside_fresh_scans_retried_ones_are_looked_for_from_time_to_time(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims = store.claims
+    make_claimable(store, 1)
+    assert not claims.claim("a", 9, 60).more
+    [retried, _] = make_claimable(store, 2)
+    edit(store, retried.key, attempts=1)
+    claimed = claims.claim("a", 9, 60)
+    assert (len(claimed), claimed.more) == (1, False)  # it has just been looked for
+    assert ids_of(claims.claim("a", 9, 60)) == [retried.key]  # without a fresh one
+    monkeypatch.setattr(claim_queue, "RETRIED_LOOK_S", 0.0)
+    make_claimable(store, 1)
+    time.sleep(1.1)  # until the next look
+    claims.claim("a", 9, 60)
+    [retried, _] = make_claimable(store, 2)
+    edit(store, retried.key, attempts=1)
+    assert claims.claim("a", 9, 60).more
 
 
 def test_a_retried_scan_is_not_claimed_before_its_pause_ends(store: DBManager) -> None:
