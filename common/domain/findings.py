@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from common.domain.always_valid import AlwaysValid
 from common.domain.follow_up import FollowUp
+from common.domain.rounding import Ml, Mm, NonNegativeMl, VoxelIndex, rounded_ml
 from common.domain.types import Affine, Count, Flag, Name, Positive, Text, Value
 
 LESIONS_LISTED_MAX = 500
@@ -72,16 +73,16 @@ class Lesion(AlwaysValid):
         default=None, description="position in the list; 1 is the largest lesion"
     )
     voxels: Positive = Field(description="number of voxels (grid: cells)")
-    volume_ml: float | None = Field(
+    volume_ml: Ml | None = Field(
         description="volume, ml; null if the image has no affine, or a reason withholds it"
     )
-    centroid_voxel: tuple[float, ...] = Field(
+    centroid_voxel: tuple[VoxelIndex, ...] = Field(
         description="centroid as the mean voxel index along each axis, from 0"
     )
-    centroid_mm: tuple[float, float, float] | None = Field(
+    centroid_mm: tuple[Mm, Mm, Mm] | None = Field(
         description="centroid in mm, RAS+; null if the image has no affine"
     )
-    mni_mm: tuple[float, float, float] | None = Field(
+    mni_mm: tuple[Mm, Mm, Mm] | None = Field(
         default=None,
         description="centroid in MNI space (MNI152), mm, RAS+; null if it is withheld: see "
         "registration",
@@ -95,7 +96,7 @@ class Lesion(AlwaysValid):
         default=None,
         description="slice of the centroid: its position along the image's third axis, from 1",
     )
-    extent_mm: tuple[float, float, float] | None = Field(
+    extent_mm: tuple[Mm, Mm, Mm] | None = Field(
         default=None,
         description="bounding box in mm: left-right, posterior-anterior, inferior-superior",
     )
@@ -119,7 +120,7 @@ class SizeCounts(AlwaysValid):
     def of(cls, volumes_ml: Iterable[float]) -> Self:
         """Count lesions by their volumes in ml."""
         counts = [0, 0, 0, 0]
-        for ml in volumes_ml:
+        for ml in map(rounded_ml, volumes_ml):
             counts[sum(ml >= bound for bound in (0.03, 0.1, 1.0))] += 1
         return cls(
             below_0_03_ml=counts[0],
@@ -133,8 +134,8 @@ class RegionLoad(AlwaysValid):
     """The lesions of one region."""
 
     count: Count = Field(description="number of lesions")
-    volume_ml: float | None = Field(
-        default=None, ge=0, description="their volume, ml; null if a reason withholds it"
+    volume_ml: NonNegativeMl | None = Field(
+        default=None, description="their volume, ml; null if a reason withholds it"
     )
 
 
@@ -187,7 +188,7 @@ class Lesions(AlwaysValid):
 
     count: Count = Field(description="number of lesions found")
     voxels: Count = Field(description="number of voxels (grid: cells) in all lesions")
-    volume_ml: float | None = Field(
+    volume_ml: Ml | None = Field(
         description="total volume, ml; null if the image has no affine, or a reason withholds it"
     )
     missed: Text | None = Field(
@@ -239,14 +240,16 @@ def about_absence(lesions: Lesions, quality: AnyQuality) -> str:
 class Volumes(AlwaysValid):
     """Volumes in ml, and in % of the intracranial volume if that is known."""
 
-    head_ml: float = Field(ge=0, description="head: everything that is not air, ml")
-    brain_ml: float = Field(
-        ge=0, description="brain parenchyma: grey matter, white matter and lesions, ml"
+    head_ml: NonNegativeMl = Field(description="head: everything that is not air, ml")
+    brain_ml: NonNegativeMl = Field(
+        description="brain parenchyma: grey matter, white matter and lesions, ml"
     )
-    intracranial_ml: float | None = Field(default=None, ge=0, description="intracranial volume, ml")
-    grey_matter_ml: float | None = Field(default=None, ge=0, description="grey matter, ml")
-    white_matter_ml: float | None = Field(default=None, ge=0, description="white matter, ml")
-    csf_ml: float | None = Field(default=None, ge=0, description="cerebrospinal fluid, ml")
+    intracranial_ml: NonNegativeMl | None = Field(
+        default=None, description="intracranial volume, ml"
+    )
+    grey_matter_ml: NonNegativeMl | None = Field(default=None, description="grey matter, ml")
+    white_matter_ml: NonNegativeMl | None = Field(default=None, description="white matter, ml")
+    csf_ml: NonNegativeMl | None = Field(default=None, description="cerebrospinal fluid, ml")
     brain_percent: float | None = Field(
         default=None, ge=0, description="brain parenchyma, % of the intracranial volume"
     )

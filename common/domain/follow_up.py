@@ -6,6 +6,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from common.domain.always_valid import AlwaysValid
+from common.domain.rounding import Mm, NonNegativeMl
 from common.domain.types import Affine, Count, Positive, Text
 
 LESIONS_LISTED_MAX = 100
@@ -33,9 +34,9 @@ class ChangedLesion(AlwaysValid):
     previous_ids: tuple[Count, ...] = Field(
         default=(), description="its labels in that map of the previous scan; none if it is new"
     )
-    volume_ml: float = Field(ge=0, description="volume now, ml")
-    previous_ml: float = Field(ge=0, description="volume in the previous scan, ml")
-    centroid_mm: tuple[float, float, float] = Field(
+    volume_ml: NonNegativeMl = Field(description="volume now, ml")
+    previous_ml: NonNegativeMl = Field(description="volume in the previous scan, ml")
+    centroid_mm: tuple[Mm, Mm, Mm] = Field(
         description="centroid in mm of this scan's space, RAS+; of a lesion that is gone, where it "
         "would be"
     )
@@ -66,7 +67,7 @@ class FollowUp(AlwaysValid):
         description="further lesions that were found in one scan only, and that the analyzer may "
         "have missed in the other",
     )
-    new_ml: float | None = Field(default=None, ge=0, description="volume of the new lesions, ml")
+    new_ml: NonNegativeMl | None = Field(default=None, description="volume of the new lesions, ml")
     lesions: tuple[ChangedLesion, ...] = Field(
         default=(),
         max_length=LESIONS_LISTED_MAX,

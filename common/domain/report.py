@@ -7,6 +7,7 @@ from blake3 import blake3
 from pydantic import Field, field_serializer, model_validator
 
 from common.domain.finding_kinds import AnyFindings
+from common.domain.rounding import EdgeMm
 from common.domain.scan import BrainScan, Signal
 from common.domain.scan_key import scan_key
 from common.domain.types import Frozen, Identifier, Instant, ScanType, utc_now
@@ -104,7 +105,7 @@ class BrainReport(Frozen):
     shape: tuple[int, ...] = Field(
         description="voxels along each axis; of a signal: samples, leads"
     )
-    voxel_size_mm: tuple[float, float, float] | None = Field(
+    voxel_size_mm: tuple[EdgeMm, EdgeMm, EdgeMm] | None = Field(
         description="voxel size along each axis, mm; null if the image has no affine"
     )
     orientation: str | None = Field(

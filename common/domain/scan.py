@@ -123,8 +123,9 @@ class Signal(Frozen):
         return self.sampling_rate_hz, self.leads, self.units, self.lead_units
 
     def duration_s(self, samples: int) -> float | None:
-        """How long so many samples of a lead last, s; None if the sampling rate is not known."""
-        return None if self.sampling_rate_hz is None else samples / self.sampling_rate_hz
+        """How long so many samples of a lead last, s, to the millisecond; None if the sampling rate
+        is not known."""
+        return None if self.sampling_rate_hz is None else round(samples / self.sampling_rate_hz, 3)
 
 
 _KNOWN_TERMS: Mapping[str, Callable[[Any], Any]] = {

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from fastapi import Depends, Query, Request
 
 from common.domain.findings import Verdict
+from common.domain.rounding import EdgeMm, Ml
 from common.domain.scan import Priority
 from common.domain.states import SHOWN
 from common.domain.tenant import Tenant
@@ -63,7 +64,7 @@ class ScanSummary(Answer):
     """About a signal, such as an ECG; null for an image."""
     shape: tuple[int, ...] | None
     """For an image, voxels along each axis; for a signal, samples and leads."""
-    voxel_size_mm: tuple[float, float, float] | None
+    voxel_size_mm: tuple[EdgeMm, EdgeMm, EdgeMm] | None
     priority: Priority | None
     received_at: datetime | None
     ended_at: datetime | None
@@ -74,7 +75,7 @@ class ScanSummary(Answer):
     analyzer: str | None
     verdict: Verdict | None
     lesions: int | None
-    lesion_volume_ml: float | None
+    lesion_volume_ml: Ml | None
     revision: int | None
     delivered: bool | None
     """Whether its Fr-PACS has the report; null: there is no report."""

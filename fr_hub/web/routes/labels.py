@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from common.domain.coarser import coarser, coarser_labels
 from common.domain.label_maps import PackedMap
+from common.domain.rounding import Ml
 from common.domain.scan import BrainScan
 from common.domain.user import Right
 from common.errors import VoxelsDamaged
@@ -50,7 +51,7 @@ class Label(Answer):
     value: int
     meaning: str
     voxels: int
-    volume_ml: float | None
+    volume_ml: Ml | None
 
 
 class LabelMapItem(Answer):
@@ -59,7 +60,7 @@ class LabelMapItem(Answer):
     name: str
     values: list[Label]
     voxels: int
-    volume_ml: float | None
+    volume_ml: Ml | None
 
 
 class LabelMaps(Answer):
@@ -147,7 +148,7 @@ def _item(scan: BrainScan, one: PackedMap) -> LabelMapItem:
     voxel_ml = scan.voxel_ml
 
     def volume(voxels: int) -> float | None:
-        return None if voxel_ml is None else round(voxels * voxel_ml, 6)
+        return None if voxel_ml is None else voxels * voxel_ml
 
     total = sum(value.voxels for value in one.values)
     return LabelMapItem(

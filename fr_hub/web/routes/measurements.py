@@ -15,6 +15,7 @@ from common.domain.measurement import (
     code_key,
     component_name,
 )
+from common.domain.rounding import rounded_mean
 from common.domain.tenant import Tenant
 from common.domain.user import Right
 from common.store.measurements import Measurement, MeasurementsWanted, TrendPoint
@@ -261,7 +262,7 @@ def _point(one: TrendPoint) -> TrendPointData:
         end=one.end,
         count=one.count,
         min=one.least,
-        mean=one.mean,
+        mean=rounded_mean(one.mean, one.least, one.greatest),
         max=one.greatest,
     )
 

@@ -19,6 +19,9 @@ from fr_pacs.sources.phantom.source import Phantom, make_phantom
 SIZE = (96, 96, 96)
 
 
+ROUNDED_MM = 0.01  # positions in findings are rounded to this
+
+
 COLIN27 = Path("/usr/share/mricron/templates/ch2.nii.gz")
 
 

@@ -41,7 +41,7 @@ def test_the_summary_counts_all_lesions() -> None:
     assert sum(load.count for load in loads) == lesions.count
     volume = sum(load.volume_ml for load in loads)
     assert lesions.volume_ml is not None
-    assert abs(volume - lesions.volume_ml) < 1e-6
+    assert abs(volume - lesions.volume_ml) < 0.003  # each is rounded
 
 
 def test_a_header_that_has_the_head_upside_down_withholds_places() -> None:
