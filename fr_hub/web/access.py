@@ -149,6 +149,17 @@ def may_wait() -> Any:
     return Depends(check)
 
 
+def in_pieces() -> Any:
+    """A dependency of a route: it answers with a part of something, and one view of that takes many
+    requests; see ``views``."""
+
+    async def check() -> None:
+        pass
+
+    check.in_pieces = True  # type: ignore[attr-defined]
+    return Depends(check)
+
+
 def live() -> Any:
     """A dependency of a route: it answers with a stream, which ends when its user may not see it
     any more."""

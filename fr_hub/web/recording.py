@@ -1,4 +1,5 @@
-"""Records each request in the audit trail: one event each, before it is answered.
+"""Records each request in the audit trail: one event each, before it is answered. A view that takes
+many requests is one event (``views``).
 
 An event names the user, the route (its template, as the path itself may hold what a person typed)
 and the outcome. A change has two: one with the outcome ``ASKED_FOR``, which is durable before
@@ -23,10 +24,12 @@ from common.errors import StoreError
 from fr_hub.web.context import WebContext
 from fr_hub.web.problems import phrase_of, store_problem, unexpected_problem
 from fr_hub.web.route_table import ROUTE, KnownRoute, RouteTable
+from fr_hub.web.views import Views
 
 _DURABLE = frozenset({Kind.CHANGE, Kind.DELETE, Kind.SIGN_IN, Kind.SIGN_OUT})
 _REFUSALS = frozenset({401, 403, 421, 429})
 _SCAN_KEY: TypeAdapter[str] = TypeAdapter(ScanName)
+_PART = 206
 _GONE = 410
 """Of a scan of which only its state is left: it was found."""
 _OPAQUE = frozenset({"patient_id", "measurement_id", "upload_id", "token_id"})
@@ -49,6 +52,7 @@ class Recording:
         self._app = app
         self._context = context
         self._table = table
+        self._views = Views()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
@@ -57,7 +61,7 @@ class Recording:
             return
         scope[ROUTE] = self._table.find(scope)
         scope.setdefault("state", {})
-        answer = _Answer(self._context, scope, send)
+        answer = _Answer(self._context, scope, send, self._views)
         try:
             await self._app(scope, receive, answer.send)
         except ClientDisconnect:
@@ -74,11 +78,13 @@ class Recording:
 class _Answer:
     """Records when the answer of a request begins."""
 
-    def __init__(self, context: WebContext, scope: Scope, send: Send) -> None:
+    def __init__(self, context: WebContext, scope: Scope, send: Send, views: Views) -> None:
         self._context = context
         self._scope = scope
         self._send = send
+        self._views = views
         self._request = secrets.token_hex(8)
+        self._is_covered = False  # the event of an earlier request stands for this one
         self._replaced = False
         self.begun = False
         scope["state"]["record_intention"] = self.intend
@@ -95,6 +101,7 @@ class _Answer:
             return
         if message["type"] == "http.response.start" and not self.begun:
             self.begun = True
+            self._cover(message["status"])
             MutableHeaders(scope=message)["X-Request-Id"] = self._request
             if not await self._recorded(message["status"], Headers(raw=message["headers"])):
                 return
@@ -111,6 +118,22 @@ class _Answer:
         if not self.begun and self._scope["type"] == "http":
             self.begun = True
             self._record(None)
+
+    def _cover(self, status: int) -> None:
+        """Find the event that stands for this request, if it is a further one of a view."""
+        route: KnownRoute | None = self._scope[ROUTE]
+        state = self._scope["state"]
+        principal = state.get("principal")
+        if route is None or not route.in_pieces or not isinstance(principal, Principal):
+            return
+        # A whole file is an export of its own; a part of it, or of a recording, belongs to a view.
+        if status >= 400 or (route.kind is not Kind.VIEW and status != _PART):
+            return
+        who = principal.user, principal.tenant, principal.account, state.get("via"), self._peer
+        what = route.name, self._scope["path"], *self._scans(status)
+        covering = self._views.covering((who, what), self._request)
+        self._is_covered = covering != self._request
+        self._request = covering
 
     async def _recorded(self, status: int, headers: Headers) -> bool:
         """Record the answer; False if another one was sent, as it could not be recorded."""
@@ -142,7 +165,7 @@ class _Answer:
         facts = state.get("facts", {})
         outcome = _outcome(status)
         is_refusal = status in _REFUSALS
-        if route is not None and route.kind is None and not is_refusal:
+        if self._is_covered or (route is not None and route.kind is None and not is_refusal):
             return None
         if not isinstance(principal, Principal):
             account = facts.get("account")

@@ -38,6 +38,7 @@ class KnownRoute:
         takes_user_token: whether a user's token may also come as ``x-user-token``.
         takes_files: whether it reads its body itself.
         may_wait: whether its answer may take as long as an analysis.
+        in_pieces: whether one view of what it has takes many requests.
         is_live: whether it answers with a stream that lasts.
     """
 
@@ -51,6 +52,7 @@ class KnownRoute:
     takes_user_token: bool = False
     takes_files: bool = False
     may_wait: bool = False
+    in_pieces: bool = False
     is_live: bool = False
 
     @property
@@ -135,6 +137,7 @@ def _known(prefix: str, route: object) -> Iterable[KnownRoute]:
             takes_user_token="takes_user_token" in marks,
             takes_files="takes_files" in marks or marks.get("right") == Right.UPLOAD,
             may_wait="may_wait" in marks,
+            in_pieces="in_pieces" in marks,
             is_live=is_live,
         )
 

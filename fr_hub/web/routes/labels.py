@@ -16,7 +16,7 @@ from common.errors import VoxelsDamaged
 from common.formats.nifti.writing import label_map_header
 from common.store.labels import StoredLabels
 from fr_hub.web.absences import GONE, absent
-from fr_hub.web.access import CurrentTenant, requires
+from fr_hub.web.access import CurrentTenant, in_pieces, requires
 from fr_hub.web.context import Context
 from fr_hub.web.etags import content_etag, is_known
 from fr_hub.web.models import Answer
@@ -114,7 +114,7 @@ def get_compressed_label_map(
 
 @router.get(
     "/{key}/labels/{map_name}.nii",
-    dependencies=_READ,
+    dependencies=[requires(Right.READ), in_pieces()],
     response_class=Response,
     responses=FILE | GONE,
 )

@@ -13,7 +13,7 @@ from common.domain.tenant import Tenant
 from common.domain.user import Right
 from common.errors import VoxelsDamaged
 from fr_hub.web.absences import GONE, absent
-from fr_hub.web.access import CurrentTenant, note_scans, requires
+from fr_hub.web.access import CurrentTenant, in_pieces, note_scans, requires
 from fr_hub.web.context import Context, WebContext
 from fr_hub.web.envelopes import COLUMNS_MAX, STEPS, Envelopes
 from fr_hub.web.etags import content_etag, is_known
@@ -132,7 +132,7 @@ Piece = Annotated[_Piece, Depends(_piece)]
 
 @router.get(
     "/scans/{key}/samples",
-    dependencies=[requires(Right.READ)],
+    dependencies=[requires(Right.READ), in_pieces()],
     response_class=Response,
     responses=ANSWERS,
 )
@@ -142,7 +142,12 @@ def get_samples(tenant: CurrentTenant, key: Key, piece: Piece) -> Response:
     return piece.of(tenant, key)
 
 
-@router.get("/ecgs/{ecg_id}/samples", dependencies=USES, response_class=Response, responses=ANSWERS)
+@router.get(
+    "/ecgs/{ecg_id}/samples",
+    dependencies=[*USES, in_pieces()],
+    response_class=Response,
+    responses=ANSWERS,
+)
 def get_ecg_samples(request: Request, scope: AccountScope, key: EcgKey, piece: Piece) -> Response:
     """Get samples of one of your ECGs, as of a scan."""
     note_scans(request, [key])

@@ -11,7 +11,7 @@ from common.domain.user import Right
 from common.errors import VoxelsDamaged
 from common.formats.nifti.writing import nifti_header
 from fr_hub.web.absences import GONE, absent
-from fr_hub.web.access import CurrentTenant, requires
+from fr_hub.web.access import CurrentTenant, in_pieces, requires
 from fr_hub.web.context import Context
 from fr_hub.web.etags import content_etag
 from fr_hub.web.nifti_files import (
@@ -33,7 +33,7 @@ router = APIRouter(prefix="/scans", tags=["scans"])
 
 @router.get(
     "/{key}/voxels.nii",
-    dependencies=[requires(Right.READ)],
+    dependencies=[requires(Right.READ), in_pieces()],
     response_class=Response,
     responses=FILE | GONE,
 )
