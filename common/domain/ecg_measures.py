@@ -50,7 +50,7 @@ class Measured(_Measure):
 
 
 class RPeaks(_Measure):
-    """The heartbeats found. ``common.domain.ecg_peaks`` explains the encoding of their times."""
+    """The heartbeats found."""
 
     count: Count = Field(description="number of R peaks")
     listed: Count = Field(description="number of peaks, from the first, whose times are listed")
@@ -58,7 +58,15 @@ class RPeaks(_Measure):
         ge=STEPS_MS[0], le=STEPS_MS[-1], description="resolution of the listed times, ms"
     )
     encoded: Annotated[str, Field(max_length=CHARACTERS_MAX, pattern=r"^[A-Za-z0-9_-]*$")] = Field(
-        description="times of the listed peaks: differences of intervals, in digits to base 64"
+        description="times of the listed peaks as a short text, a number for each peak, in digits "
+        "to base 64 (A to Z, a to z, 0 to 9, - and _ stand for 0 to 63). A digit below 48 is the "
+        "number. A digit d from 48 to 62 and the next one, e, are 48 + 64 (d - 48) + e. The digit "
+        "63 is followed by the seven digits of the number, the highest first. An even number n "
+        "says that the interval before this peak is n / 2 steps longer than the interval before "
+        "the previous peak; an odd one, that it is (n + 1) / 2 steps shorter. Before the first "
+        "peak, the interval is 0. The time of a peak is the sum of all intervals up to it, in "
+        "steps of step_ms from the start of the record. '4o-4IP' with step_ms 1 are 300, 1100, "
+        "1904 and 2700 ms"
     )
 
     @model_validator(mode="after")
