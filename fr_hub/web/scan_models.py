@@ -76,6 +76,8 @@ class ScanSummary(Answer):
     verdict: Verdict | None
     lesions: int | None
     lesion_volume_ml: Ml | None
+    heart_rate_bpm: float | None
+    """Of an ECG, beats per minute; null if it is unknown or could not be measured."""
     revision: int | None
     delivered: bool | None
     """Whether its Fr-PACS has the report; null: there is no report."""
@@ -205,6 +207,7 @@ def _summary(facts: ScanFacts) -> dict[str, object]:
         "verdict": one_of(Verdict, facts.listed.verdict),
         "priority": one_of(Priority, facts.listed.priority),
         "lesion_volume_ml": facts.lesion_volume_ml,
+        "heart_rate_bpm": facts.heart_rate_bpm,
         "problems": [*(header.problems if header else ()), *facts.listed.damage],
     }
 

@@ -112,6 +112,38 @@ def test_axe_finds_nothing_serious(
     assert admin.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("width", [1440, 820, 420])
+def test_the_tables_of_an_ecg_are_readable(
+    admin: Page, web: WebProcess, store: DBManager, width: int
+) -> None:
+    key = analysed(store, 5000, 12)
+    admin.set_viewport_size({"width": width, "height": 900})
+    admin.goto(f"{web.address}/scans/{key}")
+    for name in ("Measurements", "Leads"):
+        table = admin.get_by_role("region", name=name, exact=True).get_by_role("table")
+        table.wait_for()
+        wide = table.evaluate("table => table.scrollWidth - table.parentElement.clientWidth")
+        assert wide <= 0, name
+    # Why a value is withheld takes a few lines, not one for each word.
+    reason = admin.get_by_text("withheld: needs 60 s of normal beats", exact=False).first
+    box = reason.bounding_box()
+    assert box is not None
+    assert box["width"] > 140
+    assert box["height"] < 90
+
+
+@pytest.mark.long
+def test_the_work_list_shows_heart_rates_and_durations(
+    admin: Page, web: WebProcess, store: DBManager
+) -> None:
+    analysed(store, 75_000, 1)
+    admin.goto(f"{web.address}/scans")
+    row = admin.get_by_role("row").nth(1)
+    expect(row).to_contain_text("2 min 30 s, 1 lead")
+    expect(row).to_contain_text(re.compile(r"[0-9]+ bpm"))
+
+
 def synthetic(samples: int, leads: int) -> dict[str, object]:
     """A synthetic ECG as the API takes it, at 500 Hz."""
     [task] = EcgSource("mr-1", 1, 7, (samples, leads))

@@ -48,6 +48,29 @@ def test_a_click_on_a_lesion_moves_the_crosshair_and_overlays_are_switched(
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("width", [1440, 820, 420])
+def test_the_table_of_lesions_is_not_cut(
+    admin: Page, web: WebProcess, store: DBManager, width: int
+) -> None:
+    key = make_head(store)
+    admin.set_viewport_size({"width": width, "height": 900})
+    admin.goto(f"{web.address}/scans/{key}")
+    table = admin.get_by_role("region", name="Table of lesions")
+    table.wait_for()
+    assert table.evaluate("table => table.scrollWidth <= table.clientWidth")
+    first = table.get_by_role("row").nth(1)
+    for text in (
+        "1.73 ml",
+        "12\u00d712\u00d712 mm",
+        "juxtacortical",
+        "MNI -24, -26, 31",
+        "slice 15",
+    ):
+        expect(first).to_contain_text(text)
+    expect(first.get_by_text("Lesion", exact=True)).to_be_visible(visible=width == 420)
+
+
+@pytest.mark.long
 def test_two_revisions_and_two_scans_are_compared_with_linked_crosshairs(
     admin: Page, web: WebProcess, store: DBManager
 ) -> None:

@@ -1100,7 +1100,8 @@ export interface paths {
         put?: never;
         /**
          * Requeue
-         * @description Return failed scans to the queue, for as many attempts as a new scan has.
+         * @description Return scans to the queue that failed, or lost their report, for as many attempts as a new
+         *     scan has.
          *
          *     Needs the right `operate`.
          */
@@ -2985,8 +2986,8 @@ export interface components {
         };
         /**
          * LiveEvent
-         * @description An event; its fields depend on its kind. If an event about a scan has no `state`, look the
-         *     scan up.
+         * @description An event; its fields depend on its kind. If an event about a scan or a report has no `state`,
+         *     look it up. States of one scan or report come in their order, but some may be left out.
          */
         LiveEvent: {
             /** At */
@@ -3859,7 +3860,7 @@ export interface components {
         Role: "submitter" | "reader" | "clinician" | "operator" | "auditor" | "admin" | "emergency";
         /**
          * RPeaks
-         * @description The heartbeats found. ``common.domain.ecg_peaks`` explains the encoding of their times.
+         * @description The heartbeats found.
          */
         RPeaks: {
             /**
@@ -3869,7 +3870,7 @@ export interface components {
             count: number;
             /**
              * Encoded
-             * @description times of the listed peaks: differences of intervals, in digits to base 64
+             * @description times of the listed peaks as a short text, a number for each peak, in digits to base 64 (A to Z, a to z, 0 to 9, - and _ stand for 0 to 63). A digit below 48 is the number. A digit d from 48 to 62 and the next one, e, are 48 + 64 (d - 48) + e. The digit 63 is followed by the seven digits of the number, the highest first. An even number n says that the interval before this peak is n / 2 steps longer than the interval before the previous peak; an odd one, that it is (n + 1) / 2 steps shorter. Before the first peak, the interval is 0. The time of a peak is the sum of all intervals up to it, in steps of step_ms from the start of the record. '4o-4IP' with step_ms 1 are 300, 1100, 1904 and 2700 ms
              */
             encoded: string;
             /**
@@ -3970,6 +3971,11 @@ export interface components {
             ended_at: string | null;
             /** Has Voxels */
             has_voxels: boolean;
+            /**
+             * Heart Rate Bpm
+             * @description Of an ECG, beats per minute; null if it is unknown or could not be measured.
+             */
+            heart_rate_bpm: number | null;
             /** History */
             history: components["schemas"]["Event"][];
             /** Key */
@@ -4133,6 +4139,11 @@ export interface components {
              * @description When it failed, or was purged or erased.
              */
             ended_at: string | null;
+            /**
+             * Heart Rate Bpm
+             * @description Of an ECG, beats per minute; null if it is unknown or could not be measured.
+             */
+            heart_rate_bpm: number | null;
             /** Key */
             key: string;
             /** Kind */
@@ -5857,6 +5868,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
+            /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
+            410: {
+                headers: {
+                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
@@ -5976,6 +5998,17 @@ export interface operations {
             };
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
+                headers: {
+                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
+            410: {
                 headers: {
                     /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
@@ -8911,6 +8944,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
+            /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
+            410: {
+                headers: {
+                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
@@ -9024,6 +9068,17 @@ export interface operations {
             };
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
+                headers: {
+                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
+            410: {
                 headers: {
                     /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
@@ -9172,6 +9227,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
+            /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
+            410: {
+                headers: {
+                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
@@ -9289,6 +9355,17 @@ export interface operations {
             };
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
+                headers: {
+                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
+            410: {
                 headers: {
                     /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
@@ -9420,6 +9497,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
+            /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
+            410: {
+                headers: {
+                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
@@ -9533,6 +9621,17 @@ export interface operations {
             };
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
+                headers: {
+                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
+            410: {
                 headers: {
                     /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
@@ -9664,6 +9763,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
+            /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
+            410: {
+                headers: {
+                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
@@ -9786,6 +9896,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
+            /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
+            410: {
+                headers: {
+                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
@@ -9883,6 +10004,17 @@ export interface operations {
             };
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
+                headers: {
+                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
+            410: {
                 headers: {
                     /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
@@ -10011,6 +10143,17 @@ export interface operations {
             };
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
+                headers: {
+                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
+            410: {
                 headers: {
                     /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
@@ -10155,6 +10298,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
+            /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
+            410: {
+                headers: {
+                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
@@ -10268,6 +10422,17 @@ export interface operations {
             };
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
+                headers: {
+                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
+            410: {
                 headers: {
                     /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;
@@ -13066,6 +13231,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
+            /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
+            410: {
+                headers: {
+                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
@@ -13767,6 +13943,17 @@ export interface operations {
             };
             /** @description The analysis failed; `detail` gives the cause. */
             409: {
+                headers: {
+                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
+            410: {
                 headers: {
                     /** @description Id of the request, which its events in the audit trail have, too. */
                     "X-Request-Id"?: string;

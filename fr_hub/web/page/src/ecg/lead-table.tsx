@@ -17,6 +17,7 @@ export function LeadTable({ findings }: { findings: EcgFindings }) {
         caption="Leads"
         rows={findings.crossings}
         rowKey={({ lead }) => lead}
+        stacks="narrow"
         columns={[
           { title: "Lead", header: true, cell: ({ lead }) => lead },
           { title: "Quality", cell: ({ lead }) => <Grade lead={quality.get(lead)} /> },

@@ -28,6 +28,7 @@ export function MeasureTable({ measures }: { measures: EcgMeasures }) {
         caption="Measurements"
         rows={rows}
         rowKey={([name]) => name}
+        stacks="narrow"
         columns={[
           { title: "Measurement", header: true, cell: ([name]) => name },
           { title: "Value", cell: ([, one, unit]) => valueText(one, unit) },

@@ -230,13 +230,15 @@ function drawAxis({ ctx, width, height, scene, view }: Drawing): void {
   ctx.stroke();
 }
 
-/** A time since the start, such as `12.4 s` or `3:05:10`. */
+/** A time since the start, such as `12.4 s`, `3:05:10` or `1 d 3:05:10`. */
 export function timeText(seconds: number, every = 1): string {
   if (seconds < 60 && every < 60) return `${seconds.toFixed(every < 1 ? 1 : 0)} s`;
   const whole = Math.round(seconds * 10) / 10;
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
   const rest = (whole % 60).toFixed(every < 1 ? 1 : 0).padStart(every < 1 ? 4 : 2, "0");
-  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
+  if (!hours) return `${minutes}:${rest}`;
+  const days = hours >= 24 ? `${Math.floor(hours / 24)} d ` : "";
+  return `${days}${hours % 24}:${String(minutes).padStart(2, "0")}:${rest}`;
 }
 
 function label(

@@ -2,7 +2,7 @@ import { Link } from "react-router";
 
 import { Button } from "../parts/button";
 import { Empty, Loading } from "../parts/empty";
-import { numberText } from "../parts/formats";
+import { durationText, numberText } from "../parts/formats";
 import { Page } from "../parts/page";
 import { Problem } from "../parts/problem";
 import { type Column, Table } from "../parts/table";
@@ -70,8 +70,8 @@ function leadsText(leads: readonly string[]): string {
   return leads.length > 3 ? `${leads.length} leads` : leads.join(", ");
 }
 
-/** How long an ECG is: in seconds, or in samples if its rate is not known. */
+/** How long an ECG is; in samples if its rate is not known. */
 function lengthText({ duration_s, samples }: Ecg): string {
-  if (duration_s !== null) return `${numberText(Math.round(duration_s * 10) / 10)} s`;
+  if (duration_s !== null) return durationText(duration_s, 1);
   return samples === null ? "" : `${numberText(samples)} samples`;
 }

@@ -22,13 +22,22 @@ export function bytesText(bytes: number): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** A duration in its two largest units. */
-export function durationText(seconds: number): string {
-  const s = Math.max(0, Math.round(seconds));
-  if (s < 60) return `${s} s`;
-  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
-  if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
-  return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
+/** A duration in its two largest units; below a minute with as many decimals as asked for. */
+export function durationText(seconds: number, decimals = 0): string {
+  const scale = 10 ** decimals;
+  const exact = Math.max(0, Math.round(seconds * scale) / scale);
+  if (exact < 60) return `${exact} s`;
+  const s = Math.round(exact);
+  if (s < 3600) return units(s, 60, "min", 1, "s");
+  if (s < 86400) return units(s, 3600, "h", 60, "min");
+  return units(s, 86400, "d", 3600, "h");
+}
+
+/** Such as `1 h 5 min`, or `1 h` if it is no minute longer. */
+function units(s: number, large: number, name: string, small: number, rest: string): string {
+  const whole = `${Math.floor(s / large)} ${name}`;
+  const more = Math.floor((s % large) / small);
+  return more ? `${whole} ${more} ${rest}` : whole;
 }
 
 interface Sized {
@@ -37,14 +46,12 @@ interface Sized {
   signal: { sampling_rate_hz: number | null } | null;
 }
 
-/** How large a scan is: an image in voxels, a signal in seconds (or samples) and leads. */
+/** How large a scan is: an image in voxels, a signal as its duration (or samples) and leads. */
 export function sizeText({ kind, shape, signal }: Sized): string {
   if (shape === null) return "";
   if (kind !== "signal") return shape.join("×");
   const [samples = 0, leads = 0] = shape;
   const hz = signal?.sampling_rate_hz;
-  const long = hz
-    ? `${numberText(Math.round((10 * samples) / hz) / 10)} s`
-    : countText(samples, "sample");
+  const long = hz ? durationText(samples / hz, 1) : countText(samples, "sample");
   return `${long}, ${countText(leads, "lead")}`;
 }

@@ -1,4 +1,4 @@
-import { numberText, sizeText } from "../parts/formats";
+import { durationText, numberText, sizeText } from "../parts/formats";
 import { Time } from "../parts/time";
 import type { Scan } from "./scan-api";
 
@@ -18,7 +18,7 @@ function signalFacts({ shape, signal }: Scan): Fact[] {
     ["Leads", signal?.leads.join(", ")],
     ["Samples per lead", shape && numberText(shape[0] ?? 0)],
     ["Sampling rate", hz && `${numberText(hz)} Hz`],
-    ["Duration", hz && shape && `${((shape[0] ?? 0) / hz).toFixed(1)} s`],
+    ["Duration", hz && shape && durationText((shape[0] ?? 0) / hz, 1)],
     ["Unit", signal?.lead_units ? signal.lead_units.join(", ") : signal?.units],
     ["Filters", signal?.filters.join(", ")],
   ];

@@ -99,6 +99,7 @@ function LesionTable({ lesions, cursor, onShow }: TableProps) {
   return (
     <div
       className="table-wrap lesion-table"
+      data-stacks="narrow"
       tabIndex={0}
       role="region"
       aria-label="Table of lesions"
@@ -107,16 +108,8 @@ function LesionTable({ lesions, cursor, onShow }: TableProps) {
         <thead>
           <tr>
             <th scope="col">Lesion</th>
-            <th scope="col" className="right">
-              Volume
-            </th>
-            <th scope="col">Region</th>
-            <th scope="col">Position</th>
-            <th scope="col">MNI, mm</th>
-            <th scope="col" className="right">
-              Slice
-            </th>
-            <th scope="col">Extent</th>
+            <th scope="col">Size</th>
+            <th scope="col">Place</th>
             <th scope="col" className="right">
               Brightness
             </th>
@@ -134,30 +127,23 @@ function LesionTable({ lesions, cursor, onShow }: TableProps) {
             >
               <th scope="row">
                 <button type="button" className="link">
+                  <span className="in-cards">Lesion </span>
                   {lesion.id ?? n + 1}
                   <span className="visually-hidden"> show in the image</span>
                 </button>
               </th>
-              <td className="right">
-                {typeof lesion.volume_ml === "number"
-                  ? mlText(lesion.volume_ml)
-                  : `${lesion.voxels} voxels`}
+              <td data-title="Size">
+                <Size lesion={lesion} />
               </td>
-              <td>{lesion.region ? regionText(lesion.region) : ""}</td>
-              <td>{lesionPlaceText(lesion)}</td>
-              <td>{lesion.mni_mm ? lesion.mni_mm.map((mm) => mm.toFixed(0)).join(", ") : ""}</td>
-              <td className="right">{lesion.slice_number ?? ""}</td>
-              <td>
-                {lesion.extent_mm
-                  ? `${lesion.extent_mm.map((mm) => mm.toFixed(0)).join("×")} mm`
-                  : ""}
+              <td data-title="Place">
+                <Place lesion={lesion} />
               </td>
-              <td className="right">
+              <td className="right" data-title="Brightness">
                 {typeof lesion.intensity_ratio === "number"
                   ? `${lesion.intensity_ratio.toFixed(2)}×`
                   : ""}
               </td>
-              <td className="right">
+              <td className="right" data-title="Confidence">
                 {typeof lesion.confidence === "number" ? lesion.confidence.toFixed(2) : ""}
               </td>
             </tr>
@@ -165,5 +151,40 @@ function LesionTable({ lesions, cursor, onShow }: TableProps) {
         </tbody>
       </table>
     </div>
+  );
+}
+
+/** How large a lesion is: its volume, and the box that it fits into. */
+function Size({ lesion: { volume_ml, voxels, extent_mm } }: { lesion: Lesion }) {
+  return (
+    <div className="lesion-facts">
+      <span>{typeof volume_ml === "number" ? mlText(volume_ml) : `${voxels} voxels`}</span>
+      {extent_mm && (
+        <span className="muted">{`${extent_mm.map((mm) => mm.toFixed(0)).join("×")} mm`}</span>
+      )}
+    </div>
+  );
+}
+
+/** Where a lesion is: its region, and its position in the scan, in MNI space and as a slice. */
+function Place({ lesion }: { lesion: Lesion }) {
+  const { region, mni_mm, slice_number } = lesion;
+  const also = [
+    mni_mm && `MNI ${mni_mm.map((mm) => mm.toFixed(0)).join(", ")}`,
+    slice_number && `slice ${slice_number}`,
+  ].filter(Boolean);
+  const position = lesionPlaceText(lesion) + (lesion.centroid_mm ? " mm" : "");
+  return (
+    <>
+      {region && <div>{regionText(region)}</div>}
+      <div className="lesion-facts">
+        <span>{position}</span>
+        {also.map((one) => (
+          <span key={one} className="muted">
+            {one}
+          </span>
+        ))}
+      </div>
+    </>
   );
 }

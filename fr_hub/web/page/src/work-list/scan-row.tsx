@@ -2,7 +2,7 @@ import type { ChangeEvent, CSSProperties, MouseEvent } from "react";
 import { Link } from "react-router";
 
 import type { ScanSummary } from "../api/types";
-import { sizeText } from "../parts/formats";
+import { countText, sizeText } from "../parts/formats";
 import { StateTag, VerdictTag } from "../parts/tag";
 import { Time } from "../parts/time";
 
@@ -21,10 +21,18 @@ function kindOf(scan: ScanSummary): string {
   return [scan.modality, scan.contrast?.toUpperCase()].filter(Boolean).join(" ") || "–";
 }
 
+/** What was found, and what that is: lesions of a head, the heart rate of an ECG. */
+function resultOf(scan: ScanSummary): { text: string; title: string } {
+  if (scan.kind !== "signal") return { text: lesionsOf(scan), title: "Lesions and their volume" };
+  const rate = scan.heart_rate_bpm;
+  return { text: rate === null ? "–" : `${rate.toFixed(0)} bpm`, title: "Heart rate, per minute" };
+}
+
 function lesionsOf(scan: ScanSummary): string {
   if (scan.lesions === null) return "–";
+  const count = countText(scan.lesions, "lesion");
   const volume = scan.lesion_volume_ml;
-  return volume === null ? String(scan.lesions) : `${scan.lesions} (${volume.toFixed(1)} ml)`;
+  return scan.lesions === 0 || volume === null ? count : `${count}, ${volume.toFixed(1)} ml`;
 }
 
 /** The address of a scan's own page. */
@@ -85,10 +93,10 @@ export function ScanRow({ scan, index, style, isSelectable, isSelected, onSelect
         ) : (
           <>
             <VerdictTag verdict={scan.verdict} />
-            {scan.verdict !== null && scan.kind !== "signal" && (
-              <span className="muted number" title="Lesions and their volume">
+            {scan.verdict !== null && (
+              <span className="muted number" title={resultOf(scan).title}>
                 {" "}
-                {lesionsOf(scan)}
+                {resultOf(scan).text}
               </span>
             )}
           </>

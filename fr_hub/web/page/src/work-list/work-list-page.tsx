@@ -129,7 +129,8 @@ export function Component() {
 function NoScans({ isLimited: limited }: { isLimited: boolean }) {
   return limited ? (
     <Empty title="No scan matches">
-      Choose other states, another Fr-PACS or other days, or search for the start of an id.
+      Choose other states, another Fr-PACS or other days. Search finds ids and pseudonyms by their
+      first characters; it does not read reports.
     </Empty>
   ) : (
     <Empty title="No scans yet">
