@@ -16,7 +16,7 @@ from common.store.scan_facts import ScanFacts
 from common.store.scan_history import Happened
 from common.store.scan_pages import Asked
 from fr_hub.web.access import CurrentTenant, CurrentUser, forbidden, note_fact
-from fr_hub.web.context import context_of
+from fr_hub.web.context import Context, WebContext
 from fr_hub.web.live.unit_hosts import unit_of
 from fr_hub.web.models import (
     Answer,
@@ -213,11 +213,11 @@ def _summary(facts: ScanFacts) -> dict[str, object]:
 
 
 def _pseudonyms_of(
-    request: Request, user: Principal, tenant: Tenant, patient: str
+    request: Request, user: Principal, tenant: Tenant, context: WebContext, patient: str
 ) -> tuple[str, ...]:
     if Right.PERSONAL not in user.rights:
         raise forbidden(Right.PERSONAL)
-    found = context_of(request).store.patients.get(tenant.name, patient)
+    found = context.store.patients.get(tenant.name, patient)
     if found is None:
         raise not_found("patient")
     note_fact(request, patient_id=patient)
@@ -228,6 +228,7 @@ def asked_of(
     request: Request,
     user: CurrentUser,
     tenant: CurrentTenant,
+    context: Context,
     state: Annotated[list[ShownState], Query(max_length=6)] = [],  # noqa: B006 - FastAPI copies it
     pacs: Annotated[list[Identifier], Query(max_length=50)] = [],  # noqa: B006
     subject: Annotated[
@@ -260,7 +261,7 @@ def asked_of(
     """
     subjects = tuple(dict.fromkeys(subject)) or None
     if patient is not None:
-        mine = _pseudonyms_of(request, user, tenant, patient)
+        mine = _pseudonyms_of(request, user, tenant, context, patient)
         subjects = mine if subjects is None else tuple(one for one in subjects if one in mine)
     return Asked(
         tenant,
