@@ -29,7 +29,7 @@ _SENT = {"$set": {"status": True}, "$currentDate": {"sent_at": True}}
 _END_S = 300.0
 
 
-def five_writes(bench: Bench, scans: int, clients: int = 2) -> Figures:
+def five_writes(bench: Bench, scans: int, clients: int = 2, *, by_batch: bool = False) -> Figures:
     """The five writes of each scan, in batches of 1,000, with Fr's indexes: insert the scan, claim
     it (the only one that need not be durable), insert its report, set it 'Done', mark the report as
     sent. No wire, no audit trail, no analysis.
@@ -38,11 +38,13 @@ def five_writes(bench: Bench, scans: int, clients: int = 2) -> Figures:
         bench: the MongoDB.
         scans: in all.
         clients: processes that share them.
+        by_batch: an experiment: a document for each batch says which scans are claimed, and one
+            which reports were sent, instead of an update of each scan and each report.
     """
     context = multiprocessing.get_context("spawn")
     with bench.database() as database, context.Pool(clients, _prepare, _shared(clients)) as pool:
         share = scans // clients
-        jobs = [(bench.uri, database, share, 100 + n) for n in range(clients)]
+        jobs = [(bench.uri, database, share, 100 + n, by_batch) for n in range(clients)]
         spans = pool.map(_write, jobs, chunksize=1)
     took = max(end for _, end in spans) - min(begin for begin, _ in spans)
     return {"scans/s": share * clients / took}
@@ -59,30 +61,40 @@ def _prepare(barrier: Barrier) -> None:
     _ready.append(barrier)
 
 
-def _write(job: tuple[str, str, int, int]) -> tuple[float, float]:
+def _write(job: tuple[str, str, int, int, bool]) -> tuple[float, float]:
     """Write these scans; when it began and ended, by the clock that all processes share."""
-    uri, database, count, seed = job
+    uri, database, count, seed, by_batch = job
     loaded = [task.load() for task in GridSource("pacs-1", count, seed=seed)]
     scans = [scan_document(NewScan(s.scan, voxels=bytes(s.voxels)), utc_now()) for s in loaded]
     reports = [report_document(make_report(s.scan)) for s in loaded]
+    claim: Document = {"owner": "floor", "lease_until": utc_now()}
     claimed = {
-        "$set": {"report_generated": "In Progress", "owner": "floor", "lease_until": utc_now()},
+        "$set": {"report_generated": "In Progress", **claim},
         "$inc": {"fence": 1, "attempts": 1},
     }
     with _client(uri) as client:
         of_scans, of_reports = client[database].brain_scans, client[database].brain_reports
         unwaited = of_scans.with_options(write_concern=WriteConcern(1))
+        batches = client[database].batches
+        unwaited_batches = batches.with_options(write_concern=WriteConcern(1))
         of_scans.find_one()
         _ready[0].wait(_END_S)
         began = time.monotonic()
         for start in range(0, count, BATCH):
             batch = scans[start : start + BATCH]
-            keys = {"_id": {"$in": [document["_id"] for document in batch]}}
+            ids = [document["_id"] for document in batch]
+            keys = {"_id": {"$in": ids}}
             of_scans.insert_many(batch, ordered=False)
-            unwaited.update_many(keys, claimed)
+            if by_batch:
+                unwaited_batches.insert_one({"claimed": ids, **claim})
+            else:
+                unwaited.update_many(keys, claimed)
             of_reports.insert_many(reports[start : start + BATCH], ordered=False)
             of_scans.update_many(keys, FINISH)
-            of_reports.update_many(keys, _SENT)
+            if by_batch:
+                batches.insert_one({"sent": ids})
+            else:
+                of_reports.update_many(keys, _SENT)
         return began, time.monotonic()
 
 

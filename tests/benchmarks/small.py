@@ -17,6 +17,7 @@ from tests.running import free_port
 
 OURS = "Fr"
 FLOOR, FLOOR_OF_ONE = "limit: the five writes, two clients", "the five writes, one client"
+BY_BATCH = "experiment: two clients, claims and marks by batch"
 
 
 class Small:
@@ -46,6 +47,7 @@ class Small:
             OURS: self.fr,
             FLOOR: lambda: five_writes(self._bench, self._ours),
             FLOOR_OF_ONE: lambda: five_writes(self._bench, self._ours, clients=1),
+            BY_BATCH: lambda: five_writes(self._bench, self._ours, by_batch=True),
             "Celery + Redis, fsync always": lambda: self.celery("always"),
             "Celery + Redis, fsync every second": lambda: self.celery("everysec"),
             "dramatiq + Redis, fsync always": lambda: self.dramatiq("always"),
