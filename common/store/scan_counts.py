@@ -79,8 +79,8 @@ class ScanCounts:
 
     def of(self, asked: Asked) -> Counts:
         """How many scans a list of these has, by state and Fr-PACS."""
-        narrow = (asked.subjects, asked.since, asked.until, asked.analyzer, asked.verdict)
-        if any(one is not None for one in (*narrow, asked.text)):
+        narrow = (asked.subjects, asked.since, asked.until, asked.text)
+        if asked.by_report or any(one is not None for one in narrow):
             return self._walked(asked)
         states: Counter[str] = Counter()
         pacs: Counter[str] = Counter()

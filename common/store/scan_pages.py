@@ -58,6 +58,8 @@ class Asked:
     analyzer: str | None = None
     """Name of the analyzer that made the report, or its name and version with a space between."""
     verdict: str | None = None
+    lesions: bool | None = None
+    """Whether the report lists lesions; a report that could not judge that is in neither."""
     text: str | None = None
     """Beginning of the id, or of the pseudonym."""
     account: str | None = None
@@ -67,6 +69,11 @@ class Asked:
     """Those, too, that came again with one of ``subjects``."""
     oldest_first: bool = False
     """Not with ``text``. Scans without a time of arrival come last in any case."""
+
+    @property
+    def by_report(self) -> bool:
+        """Whether only the reports of the scans tell which are meant."""
+        return any(one is not None for one in (self.analyzer, self.verdict, self.lesions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +132,7 @@ class ScanPages:
             ValueError: the place is not one of this list.
         """
         walks = list(self._walks(asked))
-        checked = asked.text is not None or asked.analyzer is not None or asked.verdict is not None
+        checked = asked.text is not None or asked.by_report
         size = _BATCH if checked else limit + 1
         found: list[str] = []
         examined = 0
@@ -227,7 +234,7 @@ class ScanPages:
             mine = {key for key in mine if pacs_of(key) in asked.pacs}
         if asked.text is not None:
             mine &= {d["_id"] for d in batch if _matches(asked, walk, d)}
-        if mine and (asked.analyzer is not None or asked.verdict is not None):
+        if mine and asked.by_report:
             mine = self._reported(asked, mine)
         return mine
 
@@ -236,6 +243,8 @@ class ScanPages:
         wanted: Document = {"_id": {"$in": sorted(keys)}}
         if asked.verdict is not None:
             wanted["report.findings.quality.verdict"] = asked.verdict
+        if asked.lesions is not None:
+            wanted["report.findings.lesions.count"] = {"$gt": 0} if asked.lesions else 0
         if asked.analyzer is not None:
             name, space, version = asked.analyzer.partition(" ")
             wanted["report.analyzer.name"] = name

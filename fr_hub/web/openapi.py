@@ -51,7 +51,9 @@ SECURITY_SCHEMES: dict[str, Any] = {
 
 _REQUEST_ID = {
     "X-Request-Id": {
-        "description": "Id of the request, which its events in the audit trail have, too.",
+        "description": "Id of the request, which its events in the audit trail have, too. Of a "
+        "further part of a view, such as the samples of a recording, the id of the request whose "
+        "event stands for it.",
         "schema": {"type": "string"},
     }
 }

@@ -240,6 +240,9 @@ def asked_of(
         Query(max_length=97, description="name of the analyzer, or name and version: `grid 1`"),
     ] = None,
     verdict: Verdict | None = None,
+    lesions: Annotated[
+        bool | None, Query(description="whether the report of a head lists lesions, or none")
+    ] = None,
     since: Annotated[Time | None, Query(description="arrived at this time or later")] = None,
     until: Annotated[Time | None, Query(description="arrived at this time or before")] = None,
     text: Annotated[
@@ -273,6 +276,7 @@ def asked_of(
         until=until,
         analyzer=analyzer,
         verdict=verdict,
+        lesions=lesions,
         text=text,
     )
 

@@ -5,10 +5,12 @@ import re
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from common.domain.scan_key import scan_id_of
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from tests.factories import make_failed, make_scan
 from tests.page.browser import WebProcess
+from tests.page.heads import make_head
 
 
 def add_scans(store: DBManager, n: int, **overrides: object) -> list[str]:
@@ -61,6 +63,21 @@ def test_a_scan_that_comes_before_the_stream_of_events_opens_is_shown(
     for route in held:
         route.continue_()
     expect(visitor.get_by_role("link", name=scan_id)).to_be_visible()
+
+
+@pytest.mark.long
+def test_scans_with_lesions_are_found(admin: Page, store: DBManager) -> None:
+    found, clean = make_head(store), make_head(store, lesions=0)
+    links = [admin.get_by_role("link", name=scan_id_of(key)) for key in (found, clean)]
+    expect(links[1]).to_be_visible()
+    expect(admin.get_by_text("2 lesions, 3.5 ml")).to_be_visible()
+    admin.get_by_label("Lesions").select_option("With lesions")
+    expect(links[1]).to_be_hidden()
+    expect(links[0]).to_be_visible()
+    expect(admin).to_have_url(re.compile(r"lesions=with$"))
+    admin.get_by_label("Lesions").select_option("Without lesions")
+    expect(links[0]).to_be_hidden()
+    expect(links[1]).to_be_visible()
 
 
 @pytest.mark.long

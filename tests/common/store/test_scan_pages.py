@@ -103,11 +103,14 @@ def test_the_report_is_a_filter_and_gives_the_main_results(store: DBManager) -> 
         {"verdict": "pass"},
         {"analyzer": "grid"},
         {"analyzer": "grid 1"},
+        {"lesions": False},
+        {"lesions": False, "verdict": "pass"},
     ]
     other: list[dict[str, Any]] = [
         {"verdict": "fail"},
         {"analyzer": "grid 2"},
         {"analyzer": "volume"},
+        {"lesions": True},
     ]
     for wanted in same:
         assert keys(pages, Asked(HERE, **wanted)) == [report.key]

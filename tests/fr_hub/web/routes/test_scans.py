@@ -148,6 +148,7 @@ def test_filters_and_counts_agree(store: DBManager, reader: TestClient) -> None:
     assert keys(pacs="pacs-2") == set()
     assert keys(subject="sub-1") == {waiting.key}
     assert keys(analyzer="grid 1") == keys(verdict="pass") == {report.key}
+    assert (keys(lesions=False), keys(lesions=True)) == ({report.key}, set())
     assert keys(since="2001-01-01T00:00:00Z", until="2001-01-02T01:00:00+01:00") == keys()
     assert keys(until="2000-12-31T23:59:59Z") == set()
     assert keys(text=failed[:20]) == {failed}

@@ -4887,7 +4887,7 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4898,7 +4898,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4909,7 +4909,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4920,7 +4920,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4933,7 +4933,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4946,7 +4946,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4957,7 +4957,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4979,7 +4979,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4990,7 +4990,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5001,7 +5001,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5014,7 +5014,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5027,7 +5027,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5038,7 +5038,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5068,7 +5068,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5079,7 +5079,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5090,7 +5090,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5101,7 +5101,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5112,7 +5112,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5125,7 +5125,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5138,7 +5138,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5149,7 +5149,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5180,7 +5180,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5191,7 +5191,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5202,7 +5202,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5213,7 +5213,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5226,7 +5226,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5239,7 +5239,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5250,7 +5250,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5272,7 +5272,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5283,7 +5283,7 @@ export interface operations {
             /** @description The verification is running: ask again */
             202: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5294,7 +5294,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5305,7 +5305,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5318,7 +5318,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5331,7 +5331,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5342,7 +5342,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5369,7 +5369,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5380,7 +5380,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5391,7 +5391,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5402,7 +5402,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5415,7 +5415,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5428,7 +5428,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5439,7 +5439,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5497,7 +5497,7 @@ export interface operations {
                 headers: {
                     /** @description Path of the new item. */
                     Location?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5508,7 +5508,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5519,7 +5519,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5530,7 +5530,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5543,7 +5543,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5556,7 +5556,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5567,7 +5567,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5592,7 +5592,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5603,7 +5603,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5614,7 +5614,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5625,7 +5625,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5636,7 +5636,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5649,7 +5649,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5662,7 +5662,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5673,7 +5673,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5698,7 +5698,7 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5707,7 +5707,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5718,7 +5718,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5729,7 +5729,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5740,7 +5740,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5753,7 +5753,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5766,7 +5766,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5777,7 +5777,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5805,7 +5805,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5816,7 +5816,7 @@ export interface operations {
             /** @description The ECG is not analysed yet: ask again after `Retry-After`. */
             202: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5827,7 +5827,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5838,7 +5838,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5849,7 +5849,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5860,7 +5860,7 @@ export interface operations {
             /** @description The analysis failed; `detail` gives the cause. */
             409: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5871,7 +5871,7 @@ export interface operations {
             /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
             410: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5882,7 +5882,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5895,7 +5895,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5908,7 +5908,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5919,7 +5919,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5955,7 +5955,7 @@ export interface operations {
                     ETag?: string;
                     /** @description Number of columns of each lead. */
                     "X-Columns"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5968,7 +5968,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5977,7 +5977,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5988,7 +5988,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -5999,7 +5999,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6010,7 +6010,7 @@ export interface operations {
             /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
             410: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6021,7 +6021,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6034,7 +6034,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6047,7 +6047,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6058,7 +6058,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6162,7 +6162,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6173,7 +6173,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6184,7 +6184,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6197,7 +6197,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6210,7 +6210,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6221,7 +6221,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6254,7 +6254,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6265,7 +6265,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6276,7 +6276,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6287,7 +6287,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6300,7 +6300,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6313,7 +6313,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6324,7 +6324,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6348,7 +6348,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6359,7 +6359,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6370,7 +6370,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6381,7 +6381,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6392,7 +6392,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6405,7 +6405,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6418,7 +6418,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6429,7 +6429,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6453,7 +6453,7 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6462,7 +6462,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6473,7 +6473,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6484,7 +6484,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6495,7 +6495,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6508,7 +6508,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6521,7 +6521,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6532,7 +6532,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6556,7 +6556,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6567,7 +6567,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6578,7 +6578,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6589,7 +6589,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6600,7 +6600,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6613,7 +6613,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6626,7 +6626,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6637,7 +6637,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6659,7 +6659,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6670,7 +6670,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6681,7 +6681,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6694,7 +6694,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6707,7 +6707,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6718,7 +6718,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6747,7 +6747,7 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6758,7 +6758,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6769,7 +6769,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6780,7 +6780,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6793,7 +6793,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6806,7 +6806,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6817,7 +6817,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6846,7 +6846,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6859,7 +6859,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6868,7 +6868,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6879,7 +6879,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6890,7 +6890,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6901,7 +6901,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6914,7 +6914,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6927,7 +6927,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6938,7 +6938,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6969,7 +6969,7 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6980,7 +6980,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -6991,7 +6991,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7002,7 +7002,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7013,7 +7013,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7026,7 +7026,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7039,7 +7039,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7050,7 +7050,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7080,7 +7080,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7091,7 +7091,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7102,7 +7102,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7113,7 +7113,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7124,7 +7124,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7137,7 +7137,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7150,7 +7150,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7161,7 +7161,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7183,7 +7183,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7194,7 +7194,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7205,7 +7205,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7218,7 +7218,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7231,7 +7231,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7242,7 +7242,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7270,7 +7270,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7281,7 +7281,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7292,7 +7292,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7303,7 +7303,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7316,7 +7316,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7329,7 +7329,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7340,7 +7340,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7373,7 +7373,7 @@ export interface operations {
                     ETag?: string;
                     /** @description Path of the new item. */
                     Location?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7384,7 +7384,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7395,7 +7395,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7406,7 +7406,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7419,7 +7419,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7432,7 +7432,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7443,7 +7443,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7472,7 +7472,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7485,7 +7485,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7494,7 +7494,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7505,7 +7505,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7516,7 +7516,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7527,7 +7527,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7540,7 +7540,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7553,7 +7553,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7564,7 +7564,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7594,7 +7594,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7605,7 +7605,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7616,7 +7616,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7627,7 +7627,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7638,7 +7638,7 @@ export interface operations {
             /** @description Not confirmed */
             409: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7649,7 +7649,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7662,7 +7662,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7675,7 +7675,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7686,7 +7686,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7719,7 +7719,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7730,7 +7730,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7741,7 +7741,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7752,7 +7752,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7763,7 +7763,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7776,7 +7776,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7789,7 +7789,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7800,7 +7800,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7835,7 +7835,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7846,7 +7846,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7857,7 +7857,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7868,7 +7868,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7879,7 +7879,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7892,7 +7892,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7905,7 +7905,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7916,7 +7916,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7947,7 +7947,7 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7958,7 +7958,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7969,7 +7969,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7980,7 +7980,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -7991,7 +7991,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8004,7 +8004,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8017,7 +8017,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8028,7 +8028,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8056,7 +8056,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8067,7 +8067,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8078,7 +8078,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8089,7 +8089,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8100,7 +8100,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8113,7 +8113,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8126,7 +8126,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8137,7 +8137,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8168,7 +8168,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8179,7 +8179,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8190,7 +8190,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8201,7 +8201,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8212,7 +8212,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8225,7 +8225,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8238,7 +8238,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8249,7 +8249,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8275,7 +8275,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8286,7 +8286,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8297,7 +8297,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8308,7 +8308,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8321,7 +8321,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8334,7 +8334,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8345,7 +8345,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8360,6 +8360,8 @@ export interface operations {
             query?: {
                 /** @description name of the analyzer, or name and version: `grid 1` */
                 analyzer?: string | null;
+                /** @description whether the report of a head lists lesions, or none */
+                lesions?: boolean | null;
                 pacs?: string[];
                 /** @description id of a patient, whose scans of all pseudonyms are found; needs the right `personal` */
                 patient?: string | null;
@@ -8383,7 +8385,7 @@ export interface operations {
             /** @description The file */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8394,7 +8396,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8405,7 +8407,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8416,7 +8418,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8429,7 +8431,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8442,7 +8444,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8453,7 +8455,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8475,7 +8477,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8494,7 +8496,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8505,7 +8507,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8518,7 +8520,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8531,7 +8533,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8542,7 +8544,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8559,6 +8561,8 @@ export interface operations {
                 after?: string | null;
                 /** @description name of the analyzer, or name and version: `grid 1` */
                 analyzer?: string | null;
+                /** @description whether the report of a head lists lesions, or none */
+                lesions?: boolean | null;
                 /** @description maximum number of items of the page */
                 limit?: number;
                 pacs?: string[];
@@ -8586,7 +8590,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8597,7 +8601,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8608,7 +8612,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8619,7 +8623,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8632,7 +8636,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8645,7 +8649,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8656,7 +8660,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8686,7 +8690,7 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8697,7 +8701,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8708,7 +8712,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8719,7 +8723,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8732,7 +8736,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8745,7 +8749,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8756,7 +8760,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8783,7 +8787,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8796,7 +8800,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8805,7 +8809,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8816,7 +8820,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8827,7 +8831,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8838,7 +8842,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8851,7 +8855,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8864,7 +8868,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8875,7 +8879,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8903,7 +8907,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8914,7 +8918,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8925,7 +8929,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8936,7 +8940,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8947,7 +8951,7 @@ export interface operations {
             /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
             410: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8958,7 +8962,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8971,7 +8975,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8984,7 +8988,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -8995,7 +8999,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9025,7 +9029,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9038,7 +9042,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9047,7 +9051,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9058,7 +9062,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9069,7 +9073,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9080,7 +9084,7 @@ export interface operations {
             /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
             410: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9091,7 +9095,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9104,7 +9108,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9117,7 +9121,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9128,7 +9132,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9162,7 +9166,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9175,7 +9179,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9188,7 +9192,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9197,7 +9201,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9208,7 +9212,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9219,7 +9223,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9230,7 +9234,7 @@ export interface operations {
             /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
             410: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9241,7 +9245,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9254,7 +9258,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9267,7 +9271,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9278,7 +9282,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9312,7 +9316,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9325,7 +9329,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9334,7 +9338,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9345,7 +9349,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9356,7 +9360,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9367,7 +9371,7 @@ export interface operations {
             /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
             410: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9378,7 +9382,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9391,7 +9395,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9404,7 +9408,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9415,7 +9419,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9445,7 +9449,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9458,7 +9462,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9467,7 +9471,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9478,7 +9482,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9489,7 +9493,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9500,7 +9504,7 @@ export interface operations {
             /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
             410: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9511,7 +9515,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9524,7 +9528,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9537,7 +9541,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9548,7 +9552,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9578,7 +9582,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9591,7 +9595,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9600,7 +9604,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9611,7 +9615,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9622,7 +9626,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9633,7 +9637,7 @@ export interface operations {
             /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
             410: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9644,7 +9648,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9657,7 +9661,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9670,7 +9674,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9681,7 +9685,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9711,7 +9715,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9724,7 +9728,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9733,7 +9737,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9744,7 +9748,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9755,7 +9759,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9766,7 +9770,7 @@ export interface operations {
             /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
             410: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9777,7 +9781,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9790,7 +9794,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9803,7 +9807,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9814,7 +9818,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9844,7 +9848,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9857,7 +9861,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9866,7 +9870,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9877,7 +9881,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9888,7 +9892,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9899,7 +9903,7 @@ export interface operations {
             /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
             410: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9910,7 +9914,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9923,7 +9927,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9936,7 +9940,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9947,7 +9951,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9972,7 +9976,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9983,7 +9987,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -9994,7 +9998,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10005,7 +10009,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10016,7 +10020,7 @@ export interface operations {
             /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
             410: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10027,7 +10031,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10040,7 +10044,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10053,7 +10057,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10064,7 +10068,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10100,7 +10104,7 @@ export interface operations {
                     ETag?: string;
                     /** @description Number of columns of each lead. */
                     "X-Columns"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10113,7 +10117,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10122,7 +10126,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10133,7 +10137,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10144,7 +10148,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10155,7 +10159,7 @@ export interface operations {
             /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
             410: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10166,7 +10170,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10179,7 +10183,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10192,7 +10196,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10203,7 +10207,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10233,7 +10237,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10246,7 +10250,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10259,7 +10263,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10268,7 +10272,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10279,7 +10283,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10290,7 +10294,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10301,7 +10305,7 @@ export interface operations {
             /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
             410: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10312,7 +10316,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10325,7 +10329,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10338,7 +10342,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10349,7 +10353,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10379,7 +10383,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10392,7 +10396,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10401,7 +10405,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10412,7 +10416,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10423,7 +10427,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10434,7 +10438,7 @@ export interface operations {
             /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
             410: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10445,7 +10449,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10458,7 +10462,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10471,7 +10475,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10482,7 +10486,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10497,6 +10501,8 @@ export interface operations {
             query?: {
                 /** @description name of the analyzer, or name and version: `grid 1` */
                 analyzer?: string | null;
+                /** @description whether the report of a head lists lesions, or none */
+                lesions?: boolean | null;
                 pacs?: string[];
                 /** @description id of a patient, whose scans of all pseudonyms are found; needs the right `personal` */
                 patient?: string | null;
@@ -10520,7 +10526,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10531,7 +10537,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10542,7 +10548,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10553,7 +10559,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10566,7 +10572,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10579,7 +10585,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10590,7 +10596,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10619,7 +10625,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10630,7 +10636,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10641,7 +10647,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10652,7 +10658,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10665,7 +10671,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10678,7 +10684,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10689,7 +10695,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10718,7 +10724,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10729,7 +10735,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10740,7 +10746,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10751,7 +10757,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10764,7 +10770,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10777,7 +10783,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10788,7 +10794,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10817,7 +10823,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10828,7 +10834,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10839,7 +10845,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10850,7 +10856,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10863,7 +10869,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10876,7 +10882,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10887,7 +10893,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10916,7 +10922,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10927,7 +10933,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10938,7 +10944,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10949,7 +10955,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10962,7 +10968,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10975,7 +10981,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -10986,7 +10992,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11081,7 +11087,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11092,7 +11098,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11105,7 +11111,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11118,7 +11124,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11129,7 +11135,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11151,7 +11157,7 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11160,7 +11166,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11171,7 +11177,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11184,7 +11190,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11197,7 +11203,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11208,7 +11214,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11234,7 +11240,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11245,7 +11251,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11258,7 +11264,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11271,7 +11277,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11282,7 +11288,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11308,7 +11314,7 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11317,7 +11323,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11328,7 +11334,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11339,7 +11345,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11352,7 +11358,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11365,7 +11371,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11376,7 +11382,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11398,7 +11404,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11409,7 +11415,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11420,7 +11426,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11433,7 +11439,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11446,7 +11452,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11457,7 +11463,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11482,7 +11488,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11493,7 +11499,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11504,7 +11510,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11515,7 +11521,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11528,7 +11534,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11541,7 +11547,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11552,7 +11558,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11584,7 +11590,7 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11595,7 +11601,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11606,7 +11612,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11617,7 +11623,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11630,7 +11636,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11643,7 +11649,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11654,7 +11660,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11678,7 +11684,7 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11687,7 +11693,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11698,7 +11704,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11709,7 +11715,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11720,7 +11726,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11733,7 +11739,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11746,7 +11752,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11757,7 +11763,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11783,7 +11789,7 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11794,7 +11800,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11805,7 +11811,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11816,7 +11822,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11829,7 +11835,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11842,7 +11848,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11853,7 +11859,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11877,7 +11883,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11888,7 +11894,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11899,7 +11905,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11910,7 +11916,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11921,7 +11927,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11934,7 +11940,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11947,7 +11953,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11958,7 +11964,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11982,7 +11988,7 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -11991,7 +11997,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12002,7 +12008,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12013,7 +12019,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12024,7 +12030,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12037,7 +12043,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12050,7 +12056,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12061,7 +12067,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12087,7 +12093,7 @@ export interface operations {
                 headers: {
                     /** @description Number of bytes that have arrived. */
                     "Upload-Offset"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12096,7 +12102,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12107,7 +12113,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12118,7 +12124,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12129,7 +12135,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12142,7 +12148,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12155,7 +12161,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12166,7 +12172,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12197,7 +12203,7 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12206,7 +12212,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12217,7 +12223,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12228,7 +12234,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12239,7 +12245,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12252,7 +12258,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12265,7 +12271,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12276,7 +12282,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12300,7 +12306,7 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12311,7 +12317,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12322,7 +12328,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12333,7 +12339,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12344,7 +12350,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12357,7 +12363,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12370,7 +12376,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12381,7 +12387,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12406,7 +12412,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12417,7 +12423,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12428,7 +12434,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12439,7 +12445,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12452,7 +12458,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12465,7 +12471,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12476,7 +12482,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12509,7 +12515,7 @@ export interface operations {
                     ETag?: string;
                     /** @description Path of the new item. */
                     Location?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12520,7 +12526,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12531,7 +12537,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12542,7 +12548,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12555,7 +12561,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12568,7 +12574,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12579,7 +12585,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12605,7 +12611,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12616,7 +12622,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12627,7 +12633,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12638,7 +12644,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12649,7 +12655,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12662,7 +12668,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12675,7 +12681,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12686,7 +12692,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12713,7 +12719,7 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12722,7 +12728,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12733,7 +12739,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12744,7 +12750,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12755,7 +12761,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12768,7 +12774,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12781,7 +12787,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12792,7 +12798,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12825,7 +12831,7 @@ export interface operations {
                 headers: {
                     /** @description Identifies this version; send it as `If-Match` or `If-None-Match`. */
                     ETag?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12836,7 +12842,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12847,7 +12853,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12858,7 +12864,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12869,7 +12875,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12882,7 +12888,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12895,7 +12901,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12906,7 +12912,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12964,7 +12970,7 @@ export interface operations {
                 headers: {
                     /** @description Path of the new item. */
                     Location?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12975,7 +12981,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12986,7 +12992,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -12997,7 +13003,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13010,7 +13016,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13023,7 +13029,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13034,7 +13040,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13059,7 +13065,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13070,7 +13076,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13081,7 +13087,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13092,7 +13098,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13103,7 +13109,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13116,7 +13122,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13129,7 +13135,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13140,7 +13146,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13168,7 +13174,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13179,7 +13185,7 @@ export interface operations {
             /** @description The ECG is not analysed yet: ask again after `Retry-After`. */
             202: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13190,7 +13196,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13201,7 +13207,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13212,7 +13218,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13223,7 +13229,7 @@ export interface operations {
             /** @description The analysis failed; `detail` gives the cause. */
             409: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13234,7 +13240,7 @@ export interface operations {
             /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
             410: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13245,7 +13251,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13258,7 +13264,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13271,7 +13277,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13282,7 +13288,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13461,7 +13467,7 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13472,7 +13478,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13483,7 +13489,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13494,7 +13500,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13507,7 +13513,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13520,7 +13526,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13531,7 +13537,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13557,7 +13563,7 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13568,7 +13574,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13579,7 +13585,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13590,7 +13596,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13603,7 +13609,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13616,7 +13622,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13627,7 +13633,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13685,7 +13691,7 @@ export interface operations {
                 headers: {
                     /** @description Path of the new item. */
                     Location?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13696,7 +13702,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13707,7 +13713,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13718,7 +13724,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13731,7 +13737,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13744,7 +13750,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13755,7 +13761,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13780,7 +13786,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13791,7 +13797,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13802,7 +13808,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13813,7 +13819,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13824,7 +13830,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13837,7 +13843,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13850,7 +13856,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13861,7 +13867,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13889,7 +13895,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13900,7 +13906,7 @@ export interface operations {
             /** @description The ECG is not analysed yet: ask again after `Retry-After`. */
             202: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13911,7 +13917,7 @@ export interface operations {
             /** @description Not signed in: sign in, or send a valid token. */
             401: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13922,7 +13928,7 @@ export interface operations {
             /** @description The user does not have the right to do this. */
             403: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13933,7 +13939,7 @@ export interface operations {
             /** @description Not found: it does not exist, or belongs to another tenant. */
             404: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13944,7 +13950,7 @@ export interface operations {
             /** @description The analysis failed; `detail` gives the cause. */
             409: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13955,7 +13961,7 @@ export interface operations {
             /** @description Gone: the scan was erased, or retention removed it (`code` is `erased` or `purged`). Only its state is left. */
             410: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13966,7 +13972,7 @@ export interface operations {
             /** @description The request is not valid; `errors` names the fields. */
             422: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13979,7 +13985,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -13992,7 +13998,7 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: string;
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -14003,7 +14009,7 @@ export interface operations {
             /** @description Error */
             default: {
                 headers: {
-                    /** @description Id of the request, which its events in the audit trail have, too. */
+                    /** @description Id of the request, which its events in the audit trail have, too. Of a further part of a view, such as the samples of a recording, the id of the request whose event stands for it. */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };

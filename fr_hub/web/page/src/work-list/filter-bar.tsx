@@ -4,7 +4,7 @@ import type { Verdict } from "../api/types";
 import { Button } from "../parts/button";
 import { Field } from "../parts/field";
 import { numberText } from "../parts/formats";
-import { type Filters, isLimited, TEXT, VERDICTS } from "./filters";
+import { type Filters, isLimited, TEXT, VERDICTS, type WithLesions } from "./filters";
 import { useCounts } from "./summary";
 import { VERDICT_WORDS } from "./words";
 
@@ -17,6 +17,7 @@ const NONE: Filters = {
   state: [],
   pacs: [],
   verdict: null,
+  lesions: null,
   analyzer: null,
   since: null,
   until: null,
@@ -98,6 +99,19 @@ export function FilterBar({ filters, onChange }: Props) {
                 {VERDICT_WORDS[verdict]}
               </option>
             ))}
+          </select>
+        )}
+      </Field>
+      <Field label="Lesions">
+        {(props) => (
+          <select
+            {...props}
+            value={filters.lesions ?? ""}
+            onChange={({ target }) => onChange({ lesions: (target.value as WithLesions) || null })}
+          >
+            <option value="">All</option>
+            <option value="with">With lesions</option>
+            <option value="without">Without lesions</option>
           </select>
         )}
       </Field>

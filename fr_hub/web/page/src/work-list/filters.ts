@@ -8,11 +8,15 @@ export interface Filters {
   state: ShownState[];
   pacs: string[];
   verdict: Verdict | null;
+  lesions: WithLesions | null;
   analyzer: string | null;
   since: string | null;
   until: string | null;
   text: string | null;
 }
+
+/** Whether the report of a head lists lesions, or none. */
+export type WithLesions = "with" | "without";
 
 export type ShownState = Exclude<State, "unknown">;
 
@@ -29,11 +33,13 @@ export const TEXT = /^[A-Za-z0-9._@-]{1,130}$/;
 
 function read(params: URLSearchParams): Filters {
   const verdict = params.get("verdict") as Verdict | null;
+  const lesions = params.get("lesions");
   const text = params.get("text");
   return {
     state: STATES.filter((state) => params.getAll("state").includes(state)),
     pacs: params.getAll("pacs"),
     verdict: verdict !== null && VERDICTS.includes(verdict) ? verdict : null,
+    lesions: lesions === "with" || lesions === "without" ? lesions : null,
     analyzer: params.get("analyzer"),
     since: day(params.get("since")),
     until: day(params.get("until")),
@@ -64,11 +70,12 @@ export function useFilters(): [Filters, (change: Partial<Filters>) => void] {
 
 /** The parameters of the API for these filters. Days are those of the viewer's zone. */
 export function queryOf(filters: Filters) {
-  const { state, pacs, verdict, analyzer, since, until, text } = filters;
+  const { state, pacs, verdict, lesions, analyzer, since, until, text } = filters;
   return {
     ...(state.length > 0 && { state }),
     ...(pacs.length > 0 && { pacs }),
     ...(verdict && { verdict }),
+    ...(lesions && { lesions: lesions === "with" }),
     ...(analyzer && { analyzer }),
     ...(since && { since: new Date(`${since}T00:00:00`).toISOString() }),
     ...(until && { until: new Date(`${until}T23:59:59.999`).toISOString() }),
