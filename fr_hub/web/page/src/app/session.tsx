@@ -64,6 +64,13 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     });
   }, []);
 
+  useEffect(() => {
+    // A one-time address that is opened where the page is open already changes only the fragment.
+    const open = () => ONE_TIME.test(window.location.hash) && window.location.reload();
+    window.addEventListener("hashchange", open);
+    return () => window.removeEventListener("hashchange", open);
+  }, []);
+
   useEffect(() => onSessionEnded(() => setEnded(true)), []);
 
   const enter = useCallback(
