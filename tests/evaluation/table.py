@@ -91,7 +91,7 @@ def text_of(
     for row in rows:
         goals = len(row.at_least) + len(row.at_most)
         missed = missed_by(row, results[row.name])
-        met = "the goal met" if goals == 1 else f"all {goals} goals met"
+        met = {0: "no goal", 1: "the goal met"}.get(goals, f"all {goals} goals met")
         verdict = "missed: " + "; ".join(missed) if missed else met
         lines.append(f"- {row.name}: {verdict}")
     for image in real:

@@ -114,6 +114,8 @@ def test_the_table_names_rows_goals_and_real_images() -> None:
     assert "| some | 0.600 [0.231, 0.882] |" in text
     assert "- some: missed: F1 0.667, at least 0.990" in text
     assert "2 lesions found in a healthy brain; brain mask below a Dice of 0.95" in text
+    no_goal = text_of([Row("some", Recipe(), (9, 9, 9))], results, [], {"some": 4})
+    assert no_goal.endswith("- some: no goal")
     document = json.loads(json.dumps(json_of([row], results, [image], {"some": 4}, {})))
     assert document["rows"][0]["figures"]["f1"]["value"] == pytest.approx(2 / 3)
     assert document["rows"][0]["missed"]

@@ -1,6 +1,5 @@
 """The built-in analyzer of volumes: brain, tissues and lesions of a head, on FLAIR or T1."""
 
-import math
 from typing import Any, cast
 
 import numpy as np
@@ -19,7 +18,7 @@ from common.domain.findings import (
 )
 from common.domain.scan import BrainScan
 from fr_brain.analyzers.base import Analysis, Overlay
-from fr_brain.analyzers.volume.components import MeasuredLesion
+from fr_brain.analyzers.volume.confidence import confidence_of, evidence_of
 from fr_brain.analyzers.volume.follow_up.follow_up import MAPS_COMPARED, follow_up
 from fr_brain.analyzers.volume.image import UnreadableImage
 from fr_brain.analyzers.volume.label_maps import label_maps
@@ -40,7 +39,6 @@ LARGEST_LISTED = min(20, LESIONS_LISTED_MAX)
 _VOXELS_MIN = 12  # along each axis
 _SPACING_MAX_MM = 8.0  # largest voxel edge
 _FIELD_OF_VIEW_MM = (80.0, 600.0)  # along each axis
-_CERTAIN_CNR = 16.0  # cnr of which half gives a confidence of 0.5
 
 
 class VolumeAnalyzer:
@@ -56,7 +54,7 @@ class VolumeAnalyzer:
     """
 
     name = "volume"
-    version = "8"
+    version = "9"
     scan_types = frozenset({"volume", "flair", "t1"})
     priority = 0
 
@@ -109,6 +107,7 @@ def _findings(scan: BrainScan, segmentation: Segmentation) -> Findings:
     reasons = quality_warnings(scan, segmentation, noise, plausible=plausible)
     lesions, image = segmentation.lesions, segmentation.image
     measured = is_field_corrected(segmentation)
+    rated = measured and plausible  # the confidence was not fitted on other heads
     if not measured:
         ml = {name: volume for name, volume in ml.items() if name not in ("grey", "white")}
     sizes = [lesion.voxels * image.voxel_ml for lesion in lesions]
@@ -135,10 +134,8 @@ def _findings(scan: BrainScan, segmentation: Segmentation) -> Findings:
             by_size=SizeCounts.of(sizes) if measured else None,
             by_region=located.by_region(sizes if measured else None),
             largest=tuple(
-                _lesion(lesion, place, scan, segmentation, measured=measured)
-                for lesion, place in zip(
-                    lesions[:LARGEST_LISTED], located.lesions[:LARGEST_LISTED], strict=True
-                )
+                _lesion(number, place, scan, segmentation, measured=measured, rated=rated)
+                for number, place in enumerate(located.lesions[:LARGEST_LISTED], 1)
             ),
         ),
         volumes=Volumes(
@@ -199,14 +196,15 @@ def _check_geometry(scan: BrainScan, voxels: npt.NDArray[Any]) -> None:
 
 
 def _lesion(
-    lesion: MeasuredLesion,
+    number: int,
     place: LocatedLesion,
     scan: BrainScan,
     segmentation: Segmentation,
     *,
     measured: bool,
+    rated: bool,
 ) -> Lesion:
-    image = segmentation.image
+    image, lesion = segmentation.image, segmentation.lesions[number - 1]
     centroid = image.scan_index(lesion.centroid)
     affine = np.array(scan.affine)
     x, y, z = affine[:, :3] @ centroid + affine[:, 3]
@@ -221,5 +219,5 @@ def _lesion(
         slice_number=place.slice_number,
         extent_mm=(edges[2], edges[1], edges[0]),
         intensity_ratio=round(lesion.ratio, 4),
-        confidence=round(1 - math.exp2(-2 * max(0.0, lesion.cnr) / _CERTAIN_CNR), 3),
+        confidence=round(confidence_of(evidence_of(segmentation, number)), 3) if rated else None,
     )

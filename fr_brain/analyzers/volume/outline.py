@@ -92,8 +92,8 @@ class Outliner:
         self._voxel_ml = voxel_ml
         self._least_voxels = least_voxels
         self._regrow = steps_of(REGROW_MM, spacing_mm)
-        self._fine = [axis for axis, mm in enumerate(spacing_mm) if mm < _FINE_MM]
-        self._thick = len(self._fine) < 3
+        self._spacing_mm = spacing_mm
+        self._fine = _fine_axes(spacing_mm)
 
     def pieces(self, intensities: Intensities, component: Bools, seed: int) -> Iterator[Bools]:
         """The parts of a candidate that are lesions of their own: what is near its seeds, without
@@ -133,7 +133,7 @@ class Outliner:
         if not around.size:
             return None
         plateau = float(inside[len(inside) // 2 :].mean())
-        surroundings = float(np.median(self._tissue(around)))
+        surroundings = float(np.median(tissue_of(around, thresholds.white)))
         dim = plateau < search.rise
         if (dim and not search.islands) or plateau < _CONTRAST_MIN * surroundings:
             return None
@@ -180,12 +180,6 @@ class Outliner:
             and self._is_sheet(piece, _SHEET_MAX[False])
         )
 
-    def _tissue(self, around: Intensities) -> Intensities:
-        """What around a lesion is tissue: fluid would draw its border outwards. All, if little
-        is."""
-        tissue = around[around >= _TISSUE_MIN * self._thresholds.white]
-        return tissue if len(tissue) >= _TISSUE_SHARE_MIN * len(around) else around
-
     def _healthy(self, intensities: Intensities, outside: Bools, otherwise: float) -> Floats:
         """What healthy tissue would have where a lesion is: the mean of the tissue around it,
         nearer voxels first, so that a lesion between white matter and cortex ends where it should
@@ -209,16 +203,10 @@ class Outliner:
         """
         if np.count_nonzero(mask) < _OPENED_VOXELS:
             return mask
-        core = self._eroded(mask)
+        core = _eroded(mask, self._fine)
         if not core.any():
             return mask
         return mask & dilate(core, [int(axis in self._fine) for axis in range(3)])
-
-    def _eroded(self, mask: Bools) -> Bools:
-        core = mask.copy()
-        for axis in self._fine:
-            core &= ~_dilate_axis(~mask, axis)
-        return core
 
     def _fluid_beside(self, intensities: Intensities, grown: Bools) -> float:
         """The share of fluid in what is right beside a lesion: where it is high, the lesion may be
@@ -229,11 +217,8 @@ class Outliner:
 
     def _is_sheet(self, mask: Bools, limit: float) -> bool:
         """Whether a lesion has so much surface as cortex or the lining of a ventricle has."""
-        count = int(np.count_nonzero(mask))
-        if count < _OPENED_VOXELS or self._thick:
-            return False
-        surface = 1 - np.count_nonzero(self._eroded(mask)) / count
-        return bool(surface > limit * _BALL_SURFACE * count**_BALL_POWER)
+        surface = surface_over_ball(mask, self._spacing_mm)
+        return surface is not None and surface > limit
 
     def _is_island(
         self,
@@ -269,6 +254,32 @@ class Outliner:
         return int(matter) / max(1, ring.size)
 
 
+def is_thick(spacing_mm: tuple[float, float, float]) -> bool:
+    """Whether slices are thick, so that shapes across them mean little."""
+    return len(_fine_axes(spacing_mm)) < 3
+
+
+def surface_over_ball(mask: Bools, spacing_mm: tuple[float, float, float]) -> float | None:
+    """A lesion's voxels on its surface over those of a ball of its size: sheets have more. None
+    where it is too small to tell, or slices are thick."""
+    count = int(np.count_nonzero(mask))
+    if count < _OPENED_VOXELS or is_thick(spacing_mm):
+        return None
+    surface = 1 - int(np.count_nonzero(_eroded(mask, [0, 1, 2]))) / count
+    return surface / float(_BALL_SURFACE * count**_BALL_POWER)
+
+
+def tissue_of(around: Intensities, white: int) -> Intensities:
+    """What around a lesion is tissue: fluid would draw its border outwards. All, if little is.
+
+    Args:
+        around: intensities, (n,).
+        white: that of white matter.
+    """
+    tissue = around[around >= _TISSUE_MIN * white]
+    return tissue if len(tissue) >= _TISSUE_SHARE_MIN * len(around) else around
+
+
 def steps_of(mm: float, spacing_mm: tuple[float, float, float]) -> list[int]:
     """A distance in voxels along z, y, x, at least one."""
     return [max(1, round(mm / edge)) for edge in spacing_mm]
@@ -280,6 +291,17 @@ def dilate(mask: Bools, steps: list[int]) -> Bools:
         for _ in range(count):
             mask = _dilate_axis(mask, axis)
     return mask
+
+
+def _fine_axes(spacing_mm: tuple[float, float, float]) -> list[int]:
+    return [axis for axis, mm in enumerate(spacing_mm) if mm < _FINE_MM]
+
+
+def _eroded(mask: Bools, axes: list[int]) -> Bools:
+    core = mask.copy()
+    for axis in axes:
+        core &= ~_dilate_axis(~mask, axis)
+    return core
 
 
 def _spread(values: Floats, axis: int) -> Floats:

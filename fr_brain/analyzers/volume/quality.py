@@ -73,7 +73,7 @@ def quality_warnings(
         smallest = 3 * image.voxel_ml
         reasons["coarse"] = (
             f"Voxels of {max(image.spacing_mm):.1f} mm: lesions below {smallest:.2g} ml cannot be "
-            "found, and the volumes of larger ones are imprecise."
+            "found, and the volumes of larger ones, of grey and of white matter are imprecise."
         )
     if noise is not None and noise > _NOISE_WARN:
         reasons["noisy"] = (
@@ -109,6 +109,7 @@ def quality_warnings(
         intracranial_ml = segmentation.volumes_ml["intracranial"]
         reasons["intracranial"] = (
             f"The intracranial volume of {intracranial_ml:.0f} ml is outside the adult range "
-            "(1000 to 2000 ml, larger if the brain's outline is compact): the outline may be wrong."
+            "(1000 to 2000 ml, larger if the brain's outline is compact): the outline may be "
+            "wrong, so findings have no confidence."
         )
     return reasons

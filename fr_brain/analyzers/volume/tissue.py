@@ -24,7 +24,7 @@ _FLUID_QUANTILE = 0.005  # of the deep brain: the fluid of the ventricles
 _CSF_ADJACENT_MM = 1.2  # distance from fluid within which FLAIR shows no white matter
 _GREY_T1 = (-420, -130, -300)  # grey over white matter on T1: range of the peak, default
 _GREY_RANGE, _GREY_FIRST, _GREY_ROUNDS = (40, 260), 110, 4  # the same on FLAIR, by rounds
-_GREY_LEAST = 0.05  # of the highest peak: less is no peak of grey matter
+_GREY_LEAST = 0.2  # of the highest peak: where the histogram is lower, it is no peak of grey matter
 _HALF_SIGMAS = 1.1774  # from a normal distribution's mean to half of its height
 
 

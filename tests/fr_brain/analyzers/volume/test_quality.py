@@ -74,3 +74,17 @@ def test_a_noisy_head_gets_a_warning_and_few_false_lesions() -> None:
     assert findings.quality.verdict is not Verdict.PASS
     if findings.lesions is not None:
         assert match(phantom, findings.lesions)[1] <= 2
+
+
+def test_findings_have_no_confidence_where_the_outline_is_doubted() -> None:
+    phantom = make_phantom(31, 2, SIZE)
+    usual, volumes = judged(read(phantom.voxels, phantom.affine))
+    assert usual.count
+    assert all(lesion.confidence is not None for lesion in usual.largest)
+    assert volumes.intracranial_ml is not None
+    shrinkage = (900 / volumes.intracranial_ml) ** (1 / 3)
+    findings = read(phantom.voxels, np.array(phantom.affine) * shrinkage)
+    lesions, _ = judged(findings)
+    assert "intracranial" in findings.quality.flags
+    assert lesions.count
+    assert all(lesion.confidence is None for lesion in lesions.largest)

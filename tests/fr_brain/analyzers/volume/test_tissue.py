@@ -1,7 +1,12 @@
 """Tissues have the volumes of the phantoms."""
 
+import numpy as np
 import pytest
 
+from fr_brain.analyzers.volume.masks import CoarseMasks
+from fr_brain.analyzers.volume.normalize import NormalizedImage
+from fr_brain.analyzers.volume.thresholds import TissueThresholds
+from fr_brain.analyzers.volume.tissue import find_tissues
 from fr_pacs.sources.phantom.model import Contrast
 from fr_pacs.sources.phantom.source import Recipe, make_phantom
 from tests.fr_brain.analyzers.volume.heads import (
@@ -24,3 +29,21 @@ def test_tissues_have_their_volumes(contrast: Contrast) -> None:
     assert volumes.grey_matter_ml == pytest.approx(true["grey"], rel=0.08)
     assert volumes.white_matter_ml == pytest.approx(true["white"], rel=0.10)
     assert volumes.csf_ml == pytest.approx(true["csf"], rel=0.25)
+
+
+def test_a_tail_of_bright_tissue_is_not_taken_for_grey_matter() -> None:
+    """Without the limbic cortex, which is a thirtieth here, grey matter is at 1056 (1.5 T)."""
+    draw = np.random.default_rng(SEED)
+    whole = draw.normal(987, 17, 64**3)
+    whole[::2] = draw.normal(1056, 18, 64**3 // 2)
+    whole[::30] = draw.normal(1115, 14, len(whole[::30]))
+    everywhere = np.ones((16, 16, 16), np.bool_)
+    normalized = NormalizedImage(
+        draw.permutation(whole).reshape(64, 64, 64).astype(np.uint16),
+        (slice(0, 64),) * 3, (slice(0, 16),) * 3, (4, 4, 4),
+    )  # fmt: skip
+    depth = np.full(everywhere.shape, 12, np.float32)
+    masks = CoarseMasks(everywhere, everywhere, depth, everywhere, 0.5, False, 1400.0)
+    thresholds = TissueThresholds(1131, 1161, 1089, 1123, 1251, 17.0, 987)
+    tissues = find_tissues(normalized, masks, thresholds, t1_like=False)
+    assert tissues.grey == pytest.approx(1056, abs=10)
