@@ -1,4 +1,4 @@
-"""Run the analyzer and return arrays; the only file of the evaluation that uses the analyzer."""
+"""Run the analyzer and return arrays; the only file of the evaluation that runs the analyzer."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,10 @@ from common.domain.findings import Findings
 from common.domain.scan import BrainScan
 from common.domain.types import Affine, hash_voxels, utc_now
 from fr_brain.analyzers.base import Overlay
-from fr_brain.analyzers.volume.analyzer import VolumeAnalyzer
+from fr_brain.analyzers.volume.analyzer import LARGEST_LISTED, VolumeAnalyzer
+from fr_brain.analyzers.volume.confidence import Evidence, evidence_of
+from fr_brain.analyzers.volume.image import UnreadableImage
+from fr_brain.analyzers.volume.segment import segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +51,7 @@ def read(scan_type: str, voxels: npt.NDArray[Any], affine: Affine) -> Reading:
         voxels: intensities, in Fortran order.
         affine: maps voxel indices to mm, RAS+.
     """
-    scan = BrainScan(
-        scan_id="evaluation",
-        pacs="evaluation",
-        scan_type=scan_type,
-        acquired_at=utc_now(),
-        shape=voxels.shape,
-        dtype=cast("Any", voxels.dtype.name),
-        voxels_bytes=voxels.nbytes,
-        voxels_hash=hash_voxels(b""),
-        affine=affine,
-    )
+    scan = _scan_of(scan_type, voxels, affine)
     started = time.process_time()
     analysis = VolumeAnalyzer().analyse_with_overlay(scan, voxels)
     seconds = time.process_time() - started
@@ -91,3 +84,30 @@ def read(scan_type: str, voxels: npt.NDArray[Any], affine: Affine) -> Reading:
             if lesion.id is not None and lesion.confidence is not None
         },
     )  # fmt: skip
+
+
+def read_evidence(
+    scan_type: str, voxels: npt.NDArray[Any], affine: Affine
+) -> tuple[npt.NDArray[Any], list[Evidence]]:
+    """The labels of the findings, as ``Reading`` has them, and the evidence of those that a report
+    would list; arguments as for ``read``. Nothing if the image cannot be analysed."""
+    try:
+        found = segment(_scan_of(scan_type, voxels, affine), voxels)
+    except UnreadableImage:
+        return np.zeros(voxels.shape, np.uint8), []
+    listed = range(1, min(len(found.lesions), LARGEST_LISTED) + 1)
+    return found.lesion_labels(), [evidence_of(found, number) for number in listed]
+
+
+def _scan_of(scan_type: str, voxels: npt.NDArray[Any], affine: Affine) -> BrainScan:
+    return BrainScan(
+        scan_id="evaluation",
+        pacs="evaluation",
+        scan_type=scan_type,
+        acquired_at=utc_now(),
+        shape=voxels.shape,
+        dtype=cast("Any", voxels.dtype.name),
+        voxels_bytes=voxels.nbytes,
+        voxels_hash=hash_voxels(b""),
+        affine=affine,
+    )
