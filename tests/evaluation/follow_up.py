@@ -30,7 +30,7 @@ from tests.evaluation.realistic.pairs import Pair, make_pair
 from tests.evaluation.realistic.rows import KINDS
 from tests.label_maps import unpacked
 
-SEEDS = {"soft 1 mm": 951_010, "MS 1 mm": 951_011, "old 1 mm": 951_012, "MS 5 mm": 951_013}
+SEEDS = {"soft 1 mm": 951_020, "MS 1 mm": 951_021, "old 1 mm": 951_022, "MS 5 mm": 951_023}
 """Kinds of heads, with the seed of their pairs."""
 PAIRS = 6
 """Pairs of a row; in every other one nothing changes."""
