@@ -1,5 +1,6 @@
 """The first day with Fr, on the page alone and with all units running."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +62,11 @@ def test_from_the_first_upload_to_a_reader_who_is_refused_the_audit_trail(
     for systolic, diastolic in ((128, 82), (121, 79)):
         add_pressure(admin, systolic, diastolic)
         expect(admin.get_by_text(f"{systolic}/{diastolic} mmHg").first).to_be_visible()
+    # Both are of this minute or of two: either way, no mean is called a value.
+    trend = admin.locator("figure.trend figcaption")
+    expect(trend).to_contain_text(
+        re.compile("Systolic: 2 values, 121 to 128 mmHg, last 121( and|[.])")
+    )
 
     go(admin, "Users")
     admin.get_by_role("button", name="Add a user").click()

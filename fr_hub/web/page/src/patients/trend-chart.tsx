@@ -32,8 +32,14 @@ function described(one: Series): string {
   const least = Math.min(...one.points.map((point) => point.min));
   const greatest = Math.max(...one.points.map((point) => point.max));
   const unit = unitName(one.unit);
-  const spans = one.bucketed ? " Each point is the mean of a span of time." : "";
-  return `${name}${one.count} ${one.count === 1 ? "value" : "values"}, ${round(least)} to ${round(greatest)} ${unit}, last ${round(last.mean)}.${spans}`;
+  const means = one.bucketed
+    ? " Each point is the mean of a span of time."
+    : one.points.length < one.count
+      ? " Values of the same minute are one point, their mean."
+      : "";
+  const latest =
+    last.min === last.max ? round(last.max) : `${round(last.min)} and ${round(last.max)}`;
+  return `${name}${one.count} ${one.count === 1 ? "value" : "values"}, ${round(least)} to ${round(greatest)} ${unit}, last ${latest}.${means}`;
 }
 
 function capital(text: string): string {
