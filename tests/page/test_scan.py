@@ -205,3 +205,18 @@ def test_without_webgl_the_image_is_shown_in_slices(
             canvas.height).data; let n = 0; for (let i = 0; i < d.length; i += 4) \
             n += d[i] > d[i + 1] + 40; return n }"
         assert axial.evaluate(red) > 50  # the lesion's overlay is drawn
+
+
+@pytest.mark.long
+def test_a_scan_that_is_erased_shows_nothing_of_its_report_any_more(
+    admin: Page, web: WebProcess, store: DBManager
+) -> None:
+    key = make_head(store)
+    admin.goto(f"{web.address}/scans/{key}")
+    expect(admin.get_by_role("region", name="Lesions", exact=True)).to_be_visible()
+    admin.get_by_role("button", name="Erase", exact=True).click()
+    dialog(admin).get_by_role("button", name="Erase for good").click()
+    expect(admin.get_by_text("The scan was erased")).to_be_visible()
+    expect(admin.get_by_role("region", name="Lesions", exact=True)).to_have_count(0)
+    expect(admin.get_by_text("Brain report of scan")).to_have_count(0)
+    expect(admin.get_by_role("button", name="Try again")).to_have_count(0)

@@ -61,7 +61,9 @@ function ScanPage({ scanKey }: { scanKey: string }) {
 function ScanBody({ scan }: { scan: Scan }) {
   const [chosen, setChosen] = useState<number | null>(null);
   const hasReport = scan.revision !== null && !["erased", "purged"].includes(scan.state);
-  const report = useReport(scan.key, chosen, hasReport);
+  const found = useReport(scan.key, chosen, hasReport);
+  // What was read before an erasure is not shown any more.
+  const report = hasReport ? found : null;
   const [cursor, setCursor] = useState<Vec3 | null>(null);
   const viewer = useRef<HTMLDivElement>(null);
 
@@ -78,21 +80,21 @@ function ScanBody({ scan }: { scan: Scan }) {
             <Suspense fallback={<Loading what="the viewer" />}>
               <ScanView
                 scan={scan}
-                report={report.data ?? null}
+                report={report?.data ?? null}
                 cursor={cursor}
                 onCursor={setCursor}
               />
             </Suspense>
           </div>
         )}
-        {report.data && <Lesions report={report.data} cursor={cursor} onShow={goTo} />}
-        {report.data && <FollowUpCard report={report.data} onShow={goTo} />}
+        {report?.data && <Lesions report={report.data} cursor={cursor} onShow={goTo} />}
+        {report?.data && <FollowUpCard report={report.data} onShow={goTo} />}
       </div>
       <div className="stack">
-        {report.error && <Problem problem={report.error} onRetry={() => void report.refetch()} />}
-        {report.data && <ReportParts scan={scan} report={report.data} chosen={chosen} />}
+        {report?.error && <Problem problem={report.error} onRetry={() => void report.refetch()} />}
+        {report?.data && <ReportParts scan={scan} report={report.data} chosen={chosen} />}
         {hasReport && <Revisions scan={scan} shown={chosen} onShow={setChosen} />}
-        <Downloads scan={scan} report={report.data ?? null} />
+        <Downloads scan={scan} report={report?.data ?? null} />
         <OtherScans scan={scan} />
         <Facts scan={scan} />
         <Timeline events={scan.history} />
