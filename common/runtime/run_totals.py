@@ -170,8 +170,8 @@ class Totals(Frozen):
             console.print(where, soft_wrap=True)
             if self.earlier:
                 console.print(
-                    f"{self.earlier:,} of them are about scans that an earlier run of this Fr-PACS "
-                    "sent: their reports waited until now, and index.csv may name no file for them",
+                    f"{self.earlier:,} of these reports belong to scans that an earlier run sent; "
+                    "index.csv may not list their files",
                     soft_wrap=True,
                 )
         elif reports is not None and (index := reports.absolute() / INDEX).exists():
@@ -180,9 +180,9 @@ class Totals(Frozen):
             )
         elif self.delivered:
             console.print(
-                "the reports are stored in the database; to get them as files, run again with "
-                "REPORTS=folder, or write single ones with make report ID=scan,… (make list shows "
-                "the ids)"
+                "the reports are stored in the database; to see them in the page, run make all "
+                "SCANS=0; to get them as files, run again with REPORTS=folder, or write single "
+                "ones with make report ID=scan,… (make list shows the ids)"
             )
 
 

@@ -44,13 +44,22 @@ def password_of(settings: UsersSettings) -> str:
             "contains it"
         )
     else:
-        password = getpass.getpass("Password: ")
-        if getpass.getpass("Repeat the password: ") != password:
-            raise SettingsError("the two passwords differ: run the command again")
+        password = _asked_for()
     if not SHORTEST <= len(password) <= LONGEST:
         raise SettingsError(
             f"the password has {len(password)} characters: it needs {SHORTEST} to {LONGEST}"
         )
+    return password
+
+
+def _asked_for() -> str:
+    try:
+        password = getpass.getpass(f"Password ({SHORTEST} to {LONGEST} characters): ")
+        is_allowed = SHORTEST <= len(password) <= LONGEST  # if not, the caller says so
+        if is_allowed and getpass.getpass("Repeat the password: ") != password:
+            raise SettingsError("the two passwords differ: run the command again")
+    except (EOFError, KeyboardInterrupt):
+        raise SettingsError("no password was given, so nothing was changed") from None
     return password
 
 

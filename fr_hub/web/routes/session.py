@@ -97,8 +97,9 @@ async def sign_in_once(
         raise Problem(
             401,
             "wrong_token",
-            "This address was already used, or has expired: start `fr web` again, and open the "
-            "address that it prints.",
+            "This address was already used, or has expired: sign in with your name and password. "
+            "If no administrator has a password yet, start `fr web` again, and open the address "
+            "that it prints.",
         )
     user = await run_in_threadpool(_administrator, request, context)
     return await _begin(user, request, response, context)

@@ -202,7 +202,7 @@ def test_reports_of_earlier_runs_are_told_apart(tmp_path: Path) -> None:
     printed = console.file.getvalue()
     assert row(printed, "delivered from earlier runs") == "7"
     assert f"reports: {tmp_path} (index.csv says" in printed
-    assert "7 of them are about scans that an earlier run of this Fr-PACS sent" in printed
+    assert "7 of these reports belong to scans that an earlier run sent" in printed
 
 
 def test_the_end_of_a_run_without_reports_says_where_each_file_is_named(tmp_path: Path) -> None:

@@ -129,6 +129,24 @@ def test_the_prompt_asks_twice(run: Run, store: DBManager, monkeypatch: pytest.M
         assert run(USER_RESET="ada", USER_PASSWORD_FILE="") == code
 
 
+@pytest.mark.parametrize("ended_by", [EOFError, KeyboardInterrupt])
+def test_who_gives_no_password_changes_nothing(
+    run: Run,
+    store: DBManager,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    ended_by: type[BaseException],
+) -> None:
+    def ended(_: str) -> str:
+        raise ended_by
+
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(getpass, "getpass", ended)
+    assert run(USER_ADD="eve", USER_ROLES="reader", USER_PASSWORD_FILE="") == Exit.USAGE
+    assert "no password was given" in capsys.readouterr().err
+    assert store.users.get("eve", "default") is None
+
+
 def _next(typed: Iterator[str], _: str) -> str:
     return next(typed)
 

@@ -115,7 +115,8 @@ function OperatorActions({ scan }: { scan: Scan }) {
         >
           This erases the image, all revisions of the report and the pictures of scan{" "}
           <code className="wrap-anywhere">{scan.key}</code>, for good. Reports that were delivered
-          or downloaded are not erased. The same image is refused if it is sent again.
+          or downloaded are not erased. The same image is refused if it comes from the same source
+          again; another Fr-PACS can still send it.
         </ConfirmRemoval>
       )}
       {change.error && <Problem problem={change.error} />}

@@ -114,7 +114,8 @@ function Advice({ scan }: { scan: Scan }) {
           <strong>The scan was erased</strong>
           <p>
             Its image, report and pictures were deleted on <Time at={scan.ended_at} />, for good.
-            The same image is refused if it is sent again.
+            The same image is refused if it comes from the same source again; another Fr-PACS can
+            still send it.
           </p>
         </Note>
       );

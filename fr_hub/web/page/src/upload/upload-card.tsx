@@ -117,8 +117,10 @@ const WORDS: Record<FileOutcome["outcome"], [Tone, string]> = {
 /** What became of the files: those with something to say come first. */
 function Outcomes({ outcomes, Made }: { outcomes: FileOutcome[]; Made: Made }) {
   const scans = [...new Set(outcomes.flatMap((one) => one.scans))];
-  const remarkable = outcomes.filter((one) => one.outcome !== "stored" || one.reason);
-  const files = remarkable.length > 0 ? remarkable : outcomes.length === 1 ? outcomes : [];
+  // An archive is told by its members.
+  const told = outcomes.filter((one) => one.kind !== "archive" || one.outcome !== "skipped");
+  const remarkable = told.filter((one) => one.outcome !== "stored" || one.reason);
+  const files = remarkable.length > 0 ? remarkable : told.length === 1 ? told : [];
   return (
     <>
       {scans.length > 0 && <Made keys={scans} />}

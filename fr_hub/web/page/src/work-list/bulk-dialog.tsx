@@ -29,7 +29,7 @@ const ABOUT: Record<ChangeKind, string> = {
     "Fr-BRAIN analyses them again. Each report gets a new revision; earlier ones are kept.",
   priority: "This changes the place of waiting scans in the queue.",
   erase:
-    "Voxels, reports, history and pictures are deleted. This cannot be undone, and an erased scan is refused if it is sent again.",
+    "Voxels, reports, history and pictures are deleted. This cannot be undone, and the same source cannot send an erased scan again; another one can.",
 };
 
 /** Asks what a change would do, makes it after a confirmation, and shows an outcome for each scan. */

@@ -30,6 +30,8 @@ function resultOf(scan: ScanSummary): { text: string; title: string } {
 
 function lesionsOf(scan: ScanSummary): string {
   if (scan.lesions === null) return "–";
+  // Most lesions would be missed there, so that none was seen says little.
+  if (scan.lesions === 0 && scan.contrast === "t1") return "none seen (T1)";
   const count = countText(scan.lesions, "lesion");
   const volume = scan.lesion_volume_ml;
   return scan.lesions === 0 || volume === null ? count : `${count}, ${volume.toFixed(1)} ml`;

@@ -92,7 +92,7 @@ export function Component() {
           <p className="muted number list-end" role="status">
             {scans.hasMore
               ? `${numberText(scans.rows.length)} loaded${total === null ? "" : ` of ${numberText(total)}`}; scroll on for more`
-              : `All ${countText(scans.rows.length, "scan")} shown`}
+              : `${scans.rows.length === 1 ? "" : "All "}${countText(scans.rows.length, "scan")} shown`}
           </p>
         </>
       )}
