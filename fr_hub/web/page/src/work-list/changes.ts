@@ -66,7 +66,11 @@ export async function makeChange(
 /** How a change is named: on its button, as a title, and when it is done. */
 export const WORDS: Record<ChangeKind, { verb: string; title: string; done: string }> = {
   requeue: { verb: "Requeue", title: "Requeue failed scans", done: "requeued" },
-  reanalyze: { verb: "Reanalyse", title: "Analyse scans again", done: "scheduled for analysis" },
+  reanalyze: {
+    verb: "Analyse again",
+    title: "Analyse scans again",
+    done: "scheduled for analysis",
+  },
   priority: { verb: "Set priority", title: "Change the priority", done: "changed" },
   erase: { verb: "Erase", title: "Erase scans", done: "erased" },
 };
