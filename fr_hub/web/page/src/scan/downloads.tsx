@@ -10,7 +10,7 @@ export function Downloads({ scan, report }: { scan: Scan; report: Report | null 
   const add = (title: string, name: string, extension: string, at: number | null = null) =>
     files.push([title, addressOf(key, name, at), `${scan.scan_id}${extension}`]);
   if (scan.has_voxels && scan.kind !== "signal") add("Image (NIfTI)", "voxels.nii.gz", ".nii.gz");
-  for (const { name } of maps.data ?? []) {
+  for (const { name } of (report && maps.data) || []) {
     const title = `${name.charAt(0).toUpperCase()}${name.slice(1)} (NIfTI)`;
     add(title, `labels/${encodeURIComponent(name)}.nii.gz`, `-${name}.nii.gz`, revision);
   }
