@@ -81,7 +81,7 @@ def main() -> int:
     configure(settings.log_level, settings.log_format, "sender")
     if path := os.environ.get("BENCH_VOLUME"):
         source = Volumes(Path(path), settings.scans or 1)
-        vars(fr_pacs.pacs)["make_source"] = lambda _: source
+        vars(fr_pacs.pacs)["make_source"] = lambda *_: source
     counters: list[Any] = []
 
     class Kept(fr_pacs.run_counts.RunCounter):
