@@ -100,11 +100,6 @@ def quality_warnings(
             f"The bias field varies by {segmentation.field.inu_percent:.0f} %. It was corrected, "
             "but volumes of grey and white matter may be wrong by 20 %."
         )
-    if segmentation.in_fat:
-        reasons["bright_fat"] = (
-            "Fat is brighter than white matter, so a part of it may count as brain: on synthetic "
-            "heads with very bright fat, the intracranial volume was up to 22 % too large."
-        )
     if segmentation.t1_like and "grey" not in segmentation.volumes_ml:
         reasons["no_tissues"] = (
             "Grey and white matter could not be told apart, so the bias field may be misread: "

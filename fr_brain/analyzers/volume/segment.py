@@ -102,8 +102,6 @@ class Segmentation:
     left_over_percent: float | None
     """Range of the bias field that is left after the correction of a strong one, %; infinite if
     even the brain's outline is doubtful; None if the field is not strong."""
-    in_fat: bool
-    """Whether the brain was found between bright fat, of which a part may count as brain."""
 
     @property
     def noise_percent(self) -> float | None:
@@ -229,7 +227,7 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
     return Segmentation(
         image, coarse, masks, field, normalized, intracranial_masks, thresholds, tissues,
         detected.lesions, detected.labels,
-        volumes, t1_like, csf_adjacent, left_over, t1_like and outline.in_fat,
+        volumes, t1_like, csf_adjacent, left_over,
     )  # fmt: skip
 
 
