@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from common.domain.scan import BrainScan
 from fr_brain.analyzers.volume.bitmask import Bitmask
-from fr_brain.analyzers.volume.bright_fat import find_masks_in_fat, refine_in_fat
 from fr_brain.analyzers.volume.components import MeasuredLesion
 from fr_brain.analyzers.volume.field import BiasField, fit_field
 from fr_brain.analyzers.volume.image import (
@@ -38,8 +37,6 @@ from fr_brain.analyzers.volume.masks import (
 from fr_brain.analyzers.volume.normalize import WHITE, NormalizedImage, normalize
 from fr_brain.analyzers.volume.refine import refine_field
 from fr_brain.analyzers.volume.strong_field import (
-    FindMasks,
-    Shape,
     find_again,
     fit_first,
     is_strong,
@@ -61,7 +58,6 @@ from fr_brain.analyzers.volume.tissue import (
 _NOISE_MAX = 0.15  # standard deviation of smoothed white matter over its intensity
 _NOISE_VOXELS_MIN = 200  # second differences, below which noise is not measured
 _DEEP_MM = 12.0  # depth of the deep brain
-_WHITE_QUANTILE, _WHITE_MAX = 0.85, 1.1  # of the deep brain of a T1 in bright fat: white matter
 _MAD = 0.6745  # median absolute value of a standard normal distribution
 _FLANK_SIGMAS, _TISSUE_MAX = 2.45, 1.35  # end of healthy tissue on FLAIR over white matter
 _LOAD_MAX = 0.15  # lesions over the brain's tissue, by volume
@@ -165,26 +161,34 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
     """
     image = canonical_image(scan, voxels)
     coarse = coarsen(image)
+    masks = find_masks(coarse, image.voxel_ml)
+    if edge_fraction(masks.brain) > _AT_EDGE_MAX:
+        raise UnreadableImage(
+            "The brain extends beyond the field of view: a part of it is missing."
+        )
     shape = (image.view.shape[0], image.view.shape[1], image.view.shape[2])
-    outline = _outline_head(scan, coarse, shape, image.voxel_ml)
-    masks, field = outline.masks, outline.field
-    t1_like = _is_t1_like(field, scan)
+    field = fit_first(coarse, masks, shape, image.voxel_ml)
+    strong = is_strong(field)
+    if strong:
+        masks, field = find_again(field, coarse, masks, shape, image.voxel_ml)
+    t1_like = field.grey is not None and field.grey < _T1_BELOW
+    if field.grey is None or (
+        scan.declared_contrast in ("t1", "flair") and _T1_UNSURE[0] <= field.grey <= _T1_UNSURE[1]
+    ):
+        t1_like = scan.declared_contrast == "t1"
     if field.grey is not None and not t1_like and field.inu_percent is not None:
         field = refine_field(field, image, coarse, masks)
-    left_over = None
-    if outline.strong:
-        left_over = left_over_percent(field, coarse, masks, shape, image.voxel_ml, outline.find)
+    left_over = left_over_percent(field, coarse, masks, shape, image.voxel_ml) if strong else None
     blocks = coarse.mean * field.on_blocks(coarse, shape)
     if t1_like and field.grey is not None:
         first = masks
-        refine = refine_in_fat if outline.in_fat else refine_brain_mask_t1
-        masks = refine(first, coarse, blocks, field.grey, image.voxel_ml)
+        masks = refine_brain_mask_t1(first, coarse, blocks, field.grey, image.voxel_ml)
         if is_other_brain(first, masks):
             # The field was fitted on too little or too much: fit and outline once more.
             again = fit_field(coarse, masks, shape)
             if again.inu_percent is not None and again.grey is not None and again.grey < _T1_BELOW:
                 field, blocks = again, coarse.mean * again.on_blocks(coarse, shape)
-                masks = refine(masks, coarse, blocks, again.grey, image.voxel_ml)
+                masks = refine_brain_mask_t1(masks, coarse, blocks, again.grey, image.voxel_ml)
     normalized = normalize(image, coarse, blocks_around(coarse, masks), field)
     zone = white_matter_zone(blocks, masks, coarse, t1_like=t1_like)
     thresholds = find_thresholds(normalized, masks, zone, t1_like=t1_like)
@@ -229,76 +233,6 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
         detected.lesions, detected.labels,
         volumes, t1_like, csf_adjacent, left_over,
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Outline:
-    """Head, brain and field as first found."""
-
-    masks: CoarseMasks
-    field: BiasField
-    strong: bool
-    """Whether the field is strong, so that it was found twice."""
-    find: FindMasks
-
-    @property
-    def in_fat(self) -> bool:
-        """Whether fat is bright, so that the middle of the head gave the thresholds."""
-        return self.find is find_masks_in_fat
-
-
-def _outline_head(scan: BrainScan, coarse: CoarseImage, shape: Shape, voxel_ml: float) -> _Outline:
-    """Head, brain and field; on T1 with bright fat, by thresholds of their own.
-
-    Raises:
-        UnreadableImage: the image shows no whole head, or its brain could not be found.
-    """
-    try:
-        outline = _outline_by(find_masks, coarse, shape, voxel_ml)
-    except UnreadableImage:
-        in_fat = _in_fat(scan, coarse, shape, voxel_ml) if scan.declared_contrast == "t1" else None
-        if in_fat is None:
-            raise
-        return in_fat
-    if scan.declared_contrast == "t1" or _is_t1_like(outline.field, scan):
-        return _in_fat(scan, coarse, shape, voxel_ml) or outline
-    return outline
-
-
-def _in_fat(scan: BrainScan, coarse: CoarseImage, shape: Shape, voxel_ml: float) -> _Outline | None:
-    """The outline of a T1 with bright fat; None if fat is not bright, or nothing was found."""
-    try:
-        outline = _outline_by(find_masks_in_fat, coarse, shape, voxel_ml)
-    except UnreadableImage:
-        return None
-    deep = (coarse.mean * outline.field.on_blocks(coarse, shape))[outline.masks.depth >= _DEEP_MM]
-    # If the deep brain is brighter than white matter, the field was fitted on grey matter.
-    misread = not deep.size or float(np.quantile(deep, _WHITE_QUANTILE)) > _WHITE_MAX
-    return None if misread or not _is_t1_like(outline.field, scan) else outline
-
-
-def _outline_by(find: FindMasks, coarse: CoarseImage, shape: Shape, voxel_ml: float) -> _Outline:
-    masks = find(coarse, voxel_ml)
-    if edge_fraction(masks.brain) > _AT_EDGE_MAX:
-        raise UnreadableImage(
-            "The brain extends beyond the field of view: a part of it is missing."
-        )
-    field = fit_first(coarse, masks, shape, voxel_ml)
-    strong = is_strong(field)
-    if strong:
-        masks, field = find_again(field, coarse, masks, shape, voxel_ml, find)
-    return _Outline(masks, field, strong, find)
-
-
-def _is_t1_like(field: BiasField, scan: BrainScan) -> bool:
-    """Whether grey matter is darker than white; the header decides where the image does not
-    show it."""
-    declared = scan.declared_contrast
-    if field.grey is None or (
-        declared in ("t1", "flair") and _T1_UNSURE[0] <= field.grey <= _T1_UNSURE[1]
-    ):
-        return declared == "t1"
-    return field.grey < _T1_BELOW
 
 
 def _volumes_ml(
