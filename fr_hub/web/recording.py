@@ -126,7 +126,7 @@ class _Answer:
         principal = state.get("principal")
         if route is None or not route.in_pieces or not isinstance(principal, Principal):
             return
-        # A whole file is an export of its own; a part of it, or of a recording, belongs to a view.
+        # A whole file is a separate export; a part of it, or of a recording, belongs to a view.
         if status >= 400 or (route.kind is not Kind.VIEW and status != _PART):
             return
         who = principal.user, principal.tenant, principal.account, state.get("via"), self._peer

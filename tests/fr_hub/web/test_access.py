@@ -26,7 +26,7 @@ def test_a_role_without_the_right_is_refused(client_of: ClientOf) -> None:
 
 
 def test_what_waits_for_nothing_needs_no_thread() -> None:
-    # FastAPI runs each dependency in a thread of its own unless it is a coroutine.
+    # FastAPI runs each dependency in a separate thread unless it is a coroutine.
     routes = [route for router in (*ROUTERS, *OTHERS) for route in router.routes]
     calls = {call for route in routes for call in _dependencies(route.dependant)}  # type: ignore[attr-defined]
     in_threads = {call.__name__ for call in calls if not inspect.iscoroutinefunction(call)}

@@ -95,7 +95,7 @@ def test_an_ecg_of_an_account_and_parts_of_a_file(
     ]
     assert statuses == [206, 206, 200, 200]
     exports = [one["status"] for one in events(context) if one["kind"] == "export"]
-    assert exports == [206, 200, 200]  # each whole file is an export of its own
+    assert exports == [206, 200, 200]  # each whole file is a separate export
 
 
 def test_other_routes_are_an_event_for_each_request(
