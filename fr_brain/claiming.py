@@ -70,6 +70,7 @@ class Claimer:
         crowding = settings.brain_processes / (PROCESSORS_PER_CORE * (os.cpu_count() or 1))
         self._share_s = BATCH_S * max(1.0, crowding)
         self._checked_expiry = 0.0  # time.monotonic()
+        self._searched = 0.0  # for waiting scans, time.monotonic()
         self._more_expired = False
         self.seconds_per_scan = BATCH_S  # until the first scan is measured: claim one
         self.seconds_of_store = 0.0
@@ -77,8 +78,14 @@ class Claimer:
         self.more_waiting = False
         """Whether more scans were waiting when the last claim was made."""
 
-    def claim(self, *, one: bool = False) -> list[Claim]:
-        """Claim a batch, or with ``one`` a single scan; empty if there is nothing to do."""
+    def claim(self, *, one: bool = False, named: str | None = None) -> list[Claim]:
+        """Claim a batch, or with ``one`` a single scan; empty if there is nothing to do.
+
+        Args:
+            one: whether to claim one scan only.
+            named: the key of a scan that has just arrived: it is claimed alone, without a search
+                for others.
+        """
         if self._expiry_check_due():
             self._checked_expiry = time.monotonic()
             self._more_expired = True
@@ -89,6 +96,9 @@ class Claimer:
             self.more_waiting = self._more_expired = expired.more
             if expired:
                 return expired
+        if named is not None and (claimed := self._claim_named(named)):
+            self.more_waiting = False
+            return claimed
         if one:
             claimed = self._claim_waiting(1)
             self.more_waiting = claimed.more
@@ -151,7 +161,24 @@ class Claimer:
             )
         return claims
 
+    def _claim_named(self, key: str) -> Claimed | None:
+        # Nothing announces scans whose pause after a failed attempt is over: search from time to
+        # time.
+        if time.monotonic() - self._searched > self._settings.brain_poll_s:
+            return None
+        claimed = self._store.claims.claim_named(
+            self._owner,
+            key,
+            self._settings.brain_lease_s,
+            types=self._types.claimable(),
+            analyzers=self._analyzers,
+        )
+        self._log_failed(claimed)
+        return claimed
+
     def _claim_waiting(self, wanted: int, *, only_fresh: bool = False) -> Claimed:
+        if not only_fresh:
+            self._searched = time.monotonic()
         claimed = self._store.claims.claim(
             self._owner,
             wanted,

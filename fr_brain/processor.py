@@ -66,6 +66,7 @@ class Processor:
         self._pid = os.getpid()
         self._exhausted = False
         self._claim_s = 0.0
+        self._named: str | None = None  # the scan that the last wake-up was for
         self._limited_log = RateLimitedLog(log)
         self._availability = AvailabilityLog(log, "MongoDB")
         retry = retrying_store(stop, self._availability)
@@ -137,12 +138,14 @@ class Processor:
         until = time.monotonic() + self._poll_s
         while not self._stop.is_set() and (left_s := until - time.monotonic()) > 0:
             if self._work_signal.wait(min(left_s, STOP_CHECK_S)):
+                self._named = self._work_signal.named()
                 return
             self._limited_log.flush()
 
     def _claim(self) -> list[Claim]:
         began = time.monotonic()
-        claims = self._claimer.claim(one=self._guard.tripped)
+        named, self._named = self._named, None
+        claims = self._claimer.claim(one=self._guard.tripped, named=named)
         self._claim_s = time.monotonic() - began
         self._lease.replace(claims, began)
         return claims

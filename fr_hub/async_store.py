@@ -164,9 +164,25 @@ class AsyncStore:
         A cancelled call still finishes in its thread. ``calling`` is handed each call before it is
         awaited, so that the caller can give back what a late one has leased.
         """
+        lease = self._store.outbox.lease
+        return await self._lease(calling, lease, pacs, limit, lease_s, *sizes_and_keys)
+
+    async def lease_named(
+        self, pacs: str, key: str, lease_s: float, calling: Callable[[Leasing], None], *sizes: Any
+    ) -> Leased:
+        """Lease the report that a notification named (``Outbox.lease_named``). As above."""
+        lease = self._store.outbox.lease_named
+        return await self._lease(calling, lease, pacs, key, lease_s, *sizes)
+
+    async def _lease(
+        self,
+        calling: Callable[[Leasing], None],
+        method: Callable[[*Args], Leased],
+        *args: *Args,
+    ) -> Leased:
         async for attempt in self._retrying(never):
             with attempt:
-                call = self._call(self._store.outbox.lease, pacs, limit, lease_s, *sizes_and_keys)
+                call = self._call(method, *args)
                 calling(call)
                 found = await asyncio.shield(call)
         self._availability.available()

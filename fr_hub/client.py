@@ -60,10 +60,10 @@ class ReportClient:
         """Keys of reports to send without their label maps, which ended a connection."""
         self._fruitless = 0  # connections in a row on which nothing was answered
 
-    def wake(self) -> None:
-        """Look for reports now: there may be a new one."""
+    def wake(self, named: str | None = None) -> None:
+        """Look for reports now: there may be a new one; ``named`` as for ``Delivery.wake``."""
         if self._delivery is not None:
-            self._delivery.wake()
+            self._delivery.wake(named)
 
     def reconnect_now(self) -> None:
         """End a pause before the next attempt to connect: the Fr-PACS sends scans, so it runs."""

@@ -94,14 +94,21 @@ class Delivery:
             hub, pacs, channel, self._outgoing, self._labels, limited_log, self._on_answered
         )
         self._wake = asyncio.Event()
+        self._named: str | None = None  # the key of the only report that the last wake-up is about
+        self._searched = -math.inf  # for reports, time.monotonic()
         self._stopping = False
         self._window_full = False  # when reports were last leased
         self._leasing: Leasing | None = None
         self._unsent: dict[str, float] = {}  # leased, and when: time.monotonic()
         self._looked_at = -math.inf  # for notices, time.monotonic()
 
-    def wake(self) -> None:
-        """Look for reports now: there may be a new one."""
+    def wake(self, named: str | None = None) -> None:
+        """Look for reports now: there may be a new one.
+
+        Args:
+            named: the key of the only new report; None: search for reports.
+        """
+        self._named = None if self._wake.is_set() else named
         self._wake.set()
 
     @property
@@ -144,10 +151,11 @@ class Delivery:
     async def _send_reports(self) -> None:
         while not self._stopping:
             self._wake.clear()
+            named, self._named = self._named, None
             self._window_full = self._free <= 0
             if not self._window_full:
                 await self._renew_leases()
-                if await self._send_leased(self._free):
+                if await self._send_leased(self._free, named):
                     continue
             if self._free > 0:
                 await self._send_notices(self._free)
@@ -211,10 +219,13 @@ class Delivery:
             with contextlib.suppress(StoreError):  # then they are leased once more
                 await self._store.postpone(keys, LEASE_S)
 
-    async def _send_leased(self, limit: int) -> bool:
+    async def _send_leased(self, limit: int, named: str | None) -> bool:
         """Lease reports and send them; whether more are due."""
+        # Nothing announces reports whose pause is over: search from time to time.
+        if time.monotonic() - self._searched > self._settings.hub_poll_s:
+            named = None
         async with self._memory_budget.held(self._held_bytes, self._pacs):
-            leased = await self._lease(limit)
+            leased = await (self._lease(limit) if named is None else self._lease_named(named))
             # An acknowledgement names only the scan, so one revision of its report is under way at
             # a time. Another one is due again when its lease ends.
             await self._send([r for r in leased if r.key not in self._outgoing.unanswered])
@@ -247,19 +258,34 @@ class Delivery:
             ) from None
 
     async def _lease(self, limit: int, among: Collection[str] | None = None) -> Leased:
-        def calling(call: Leasing) -> None:
-            # Remembered, for ``close``: the call outlives a lost connection.
-            self._leasing = call
-
-        leased = await self._store.lease_reports(
-            self._pacs,
-            limit,
-            LEASE_S,
-            calling,
-            self._memory_bytes // 2,
-            self._frame_bytes - _FRAME_OVERHEAD,
-            None if among is None else list(among),
+        if among is None:
+            self._searched = time.monotonic()
+        return self._leased(
+            await self._store.lease_reports(
+                self._pacs,
+                limit,
+                LEASE_S,
+                self._calling,
+                *self._sizes,
+                None if among is None else list(among),
+            )
         )
+
+    async def _lease_named(self, key: str) -> Leased:
+        return self._leased(
+            await self._store.lease_named(self._pacs, key, LEASE_S, self._calling, *self._sizes)
+        )
+
+    @property
+    def _sizes(self) -> tuple[int, int]:
+        """The most bytes to lease, and those of the largest report that can be sent."""
+        return self._memory_bytes // 2, self._frame_bytes - _FRAME_OVERHEAD
+
+    def _calling(self, call: Leasing) -> None:
+        # Remembered, for ``close``: the call outlives a lost connection.
+        self._leasing = call
+
+    def _leased(self, leased: Leased) -> Leased:
         self._leasing = None
         self._unsent = dict.fromkeys((report.key for report in leased), time.monotonic())
         return leased

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from common.audit.anchoring import ANCHOR_S
 from common.audit.writer import AuditWriter
+from common.domain.scan_key import pacs_of
 from common.domain.types import HUB_NAME
 from common.runtime.lifecycle import Stop
 from common.runtime.logger import AvailabilityLog, Log
@@ -131,13 +132,15 @@ def _waking(clients: Mapping[str, ReportClient], parts: HubStore, poll_s: float)
     """Wake the clients when a report is written."""
     loop = asyncio.get_running_loop()
 
-    def wake_clients() -> None:
-        for client in clients.values():
-            client.wake()
+    def wake_clients(named: str | None) -> None:
+        pacs = None if named is None else pacs_of(named)
+        for name, client in clients.items():
+            if pacs in (None, name):
+                client.wake(named)
 
-    def report_written() -> None:
+    def report_written(named: str | None) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(wake_clients)
+            loop.call_soon_threadsafe(wake_clients, named)
 
     subscription = parts.subscribe(Notification.REPORT, poll_s)
     listener = NotificationListener(subscription, report_written, poll_s)

@@ -74,6 +74,7 @@ class ClaimQueue:
         self._crowded = False
         self._since_retried = 0
         self._look_at_retried_at = 0.0  # time.monotonic()
+        self._passed_over = False  # scans that were claimed before, by the last search
         self._chosen: Document = {}
 
     def next(
@@ -119,6 +120,11 @@ class ClaimQueue:
             return again
         if not again.documents:
             self._look_at_retried_at = time.monotonic() + RETRIED_LOOK_S
+        # Fresh scans that keep coming, a few at a time, must not keep the others waiting.
+        if self._passed_over and again.documents:
+            self._passed_over = False
+            return Found(again.documents, more=True)
+        self._passed_over = bool(again.documents)
         return Found(fresh.documents, more=bool(again.documents))
 
     def _fresh(

@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from pymongo import ReturnDocument
+
 from common.domain.audit_events import Kind
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
@@ -17,7 +19,7 @@ from common.store.claim_documents import (
 )
 from common.store.claim_queue import ClaimQueue, spread
 from common.store.connection import BY_ID, Connection
-from common.store.damage import find
+from common.store.damage import as_stored, decoded, find
 from common.store.documents import Claim, Claimed, expired, too_long
 from common.store.endings import Endings
 from common.store.error_mapping import translated
@@ -102,6 +104,44 @@ class Claiming:
         return Claimed(failed=failed)
 
     @translated
+    def claim_named(
+        self,
+        owner: str,
+        key: str,
+        lease_s: float,
+        *,
+        types: Collection[str] | None = None,
+        analyzers: Collection[str] | None = None,
+    ) -> Claimed:
+        """Claim the scan that a notification named, if it is ``'To Do'`` and was never claimed; in
+        one command instead of a search and an update. Other arguments as for ``claim``.
+
+        The command reads what is not yet committed by a majority. That does no harm here: scans
+        are durable before they are named, so none of them can be rolled back.
+
+        Returns:
+            The claim, or none: then search for scans.
+        """
+        # A damaged fence is no number: the update would fail.
+        fresh = {"_id": key, "attempts": 0, "fence": {"$gte": 0}}
+        wanted: Document = {**_TO_DO, **for_analyzers(analyzers), **fresh}
+        if types is not None:
+            wanted["scan.scan_type"] = {"$in": sorted(types)}
+        raw = as_stored(self._db.scans_fast).find_one_and_update(
+            wanted, claim_update(owner, lease_s), return_document=ReturnDocument.BEFORE, hint=BY_ID
+        )
+        if raw is None:
+            return Claimed(more=True)
+        document = decoded(raw)
+        try:
+            claim = claim_from(document, owner)
+        except ScanDamaged as damage:
+            mine: Document = {"report_generated": ReportGenerated.IN_PROGRESS, "owner": owner}
+            return Claimed(more=True, failed=self._endings.fail_all([document], str(damage), mine))
+        self._tell([claim])
+        return Claimed([claim])
+
+    @translated
     def claim_expired(
         self,
         owner: str,
@@ -171,11 +211,15 @@ class Claiming:
         if claimed < len(documents):
             documents = self._claimed_by(owner, documents) if claimed else []
         mine = [claims[document["_id"]] for document in documents]
+        self._tell(mine)
+        return Claimed(mine, failed=failed)
+
+    def _tell(self, mine: Sequence[Claim]) -> None:
+        """Tell the feed and the audit trail of these claims."""
         self._db.feed.tell(*_claimed(mine))
         for attempts in sorted({claim.attempts for claim in mine}):
             ids = [claim.key for claim in mine if claim.attempts == attempts]
             self._recorder.note(Kind.CLAIM, ids, attempt=attempts)
-        return Claimed(mine, failed=failed)
 
     def _claimed_by(self, owner: str, found: Sequence[Document]) -> list[Document]:
         """Those of these scans that ``owner`` has just claimed, where others took some."""

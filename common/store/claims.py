@@ -135,7 +135,7 @@ class Claims(Claiming):
         self._recorder.wait_durable()
         # The reports are durable, so they may be sent while their scans become 'Done', which
         # waits for the journal once more.
-        self._db.notifications.publish(Notification.REPORT)
+        self._db.notifications.publish(Notification.REPORT, [claim.key for claim in claims])
         lost = self._finish(claims, FINISH)
         self._db.feed.tell(*_done(claims, lost))
         if lost:

@@ -11,7 +11,7 @@ A notification may be lost (a fail-over, a wrapped collection), so subscribers m
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pymongo
 from pymongo import CursorType, MongoClient
@@ -41,11 +41,21 @@ class Notifications:
             write_concern=WriteConcern(w=0)
         )
 
-    def publish(self, what: Notification) -> None:
-        """Wake the subscribers of ``what`` soon. Never raises: the data is already stored."""
+    def publish(self, what: Notification, named: Sequence[str] = ()) -> None:
+        """Wake the subscribers of ``what`` soon. Never raises: the data is already stored.
+
+        Args:
+            what: the kind of notification.
+            named: the keys of the scans that it is about, which must be durable. A single one is
+                named in the notification, so a subscriber can take it without a search. For
+                several, a search costs less than it saves.
+        """
+        notification: Document = {"what": what}
+        if len(named) == 1:
+            notification["named"] = named[0]
         # MemoryError: an analyzer in this process may have used up the memory.
         with contextlib.suppress(PyMongoError, MemoryError):
-            self._collection.insert_one({"what": what})
+            self._collection.insert_one(notification)
 
 
 class Subscription:
@@ -70,6 +80,9 @@ class Subscription:
         self._poll_s = poll_s
         self._cursor: Cursor[Document] | None = None
         self._received = 0
+        self.named: str | None = None
+        """The key of the scan that the last wait ended for; None: of several, or of none that is
+        known."""
 
     @translated
     def wait(self) -> bool:
@@ -82,6 +95,7 @@ class Subscription:
         Raises:
             StoreUnavailable: MongoDB is unreachable.
         """
+        self.named = None
         cursor = self._cursor
         if cursor is None or not cursor.alive:
             if cursor is not None and not self._received:
@@ -112,13 +126,15 @@ class Subscription:
 
     def _receive(self, cursor: Cursor[Document]) -> bool:
         """Wait for the next documents and read all that arrived together."""
-        notified = False
-        while next(cursor, None) is not None:
-            notified = True
+        read: list[Document] = []
+        while (document := next(cursor, None)) is not None:
+            read.append(document)
             self._received += 1
             if self._received >= cursor.retrieved:
                 break
-        return notified
+        if len(read) == 1 and isinstance(named := read[0].get("named"), str):
+            self.named = named
+        return bool(read)
 
     def close(self) -> None:
         """Close the connections; ends a ``wait`` of another thread with an error. Idempotent."""
@@ -132,12 +148,16 @@ class NotificationListener:
 
     Args:
         subscription: used by this listener alone, which closes it.
-        on_notification: called in the thread; must not raise.
+        on_notification: called in the thread with the key of the scan that the notification is
+            about, or None; must not raise.
         pause_s: seconds between tries while MongoDB is unreachable.
     """
 
     def __init__(
-        self, subscription: Subscription, on_notification: Callable[[], None], pause_s: float
+        self,
+        subscription: Subscription,
+        on_notification: Callable[[str | None], None],
+        pause_s: float,
     ) -> None:
         self._waiter = subscription
         self._on_notification = on_notification
@@ -153,7 +173,7 @@ class NotificationListener:
                 self._closing.wait(self._pause_s)
                 continue
             if notified and not self._closing.is_set():
-                self._on_notification()
+                self._on_notification(self._waiter.named)
 
     def close(self) -> None:
         """Stop the thread, without waiting for it: it holds no resources."""

@@ -86,6 +86,7 @@ class Outbox:
     ) -> None:
         self._db = connection
         self._raw = as_stored(connection.reports)
+        self._raw_fast = as_stored(connection.reports_fast)
         self._process = str(ObjectId())
         self._leases = itertools.count()
         self._sizes: dict[str, int] = {}  # twice the largest report of the last lease, by Fr-PACS
@@ -149,6 +150,44 @@ class Outbox:
             found = {document["_id"]: found[document["_id"]] for document in leased}
         reports = (self._outgoing(key, pacs, raw) for key, raw in found.items() if key not in gone)
         return Leased((report for report in reports if report is not None), more=more)
+
+    @translated
+    def lease_named(
+        self, pacs: str, key: str, lease_s: float, max_bytes: int, largest: int
+    ) -> Leased:
+        """Lease the first report of the scan that a notification named, in one command instead of
+        a search and an update. Arguments as for ``lease``.
+
+        The command reads what is not yet committed by a majority. That does no harm here: reports
+        are durable before their scans are named, so none of them can be rolled back.
+
+        Returns:
+            The report, or none and ``more``: then search for reports.
+        """
+        wanted: Document = {
+            **_WAITING,
+            **NOT_NEWER,
+            **due("next_try_at"),
+            **of_revision(1),
+            "_id": key,
+            "pacs": pacs,
+            "tries": 0,
+        }
+        ends = {"$add": ["$$NOW", int(lease_s * 1000)]}
+        lease = _lease(ends, f"{self._process}/{next(self._leases)}", 0)
+        # At the same time, as in ``lease``.
+        reconciled = self._beside.submit(self._reconcile, [key])
+        try:
+            raw = self._raw_fast.find_one_and_update(
+                wanted, [{"$set": lease}], projection=_FIELDS, hint=BY_ID
+            )
+        finally:
+            gone = reconciled.result()
+        if raw is None:
+            return Leased(more=True)
+        chosen, _ = self._within([(key, raw, _size(raw))], max_bytes, largest)
+        report = self._outgoing(key, pacs, raw) if chosen and key not in gone else None
+        return Leased([] if report is None else [report])
 
     def _take(
         self, found: Mapping[str, RawBSONDocument], wanted: Document, lease_s: float, token: str

@@ -74,7 +74,7 @@ class Scans:
             self._db.feed.tell(scans_to_look_up(item.scan.key for item in new))
             self._note_unanswered(new)
             raise
-        self._db.notifications.publish(Notification.SCAN)
+        self._db.notifications.publish(Notification.SCAN, [item.scan.key for item in new])
         self._db.feed.tell(*_arrived(new, outcome))
         self._note(new, outcome, by)
         return outcome

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import time
 from typing import Any
 
 import pytest
@@ -205,3 +206,37 @@ def test_a_sender_waits_longer_than_all_attempts_take_by_default() -> None:
     attempts, pause_s = brain["brain_attempts"].default, brain["brain_retry_pause_s"].default
     pauses = sum(RETRY_PAUSES[: attempts - 1]) + OTHERS_FIRST_PAUSES
     assert pauses * pause_s < 0.8 * PacsSettings.model_fields["report_patience_s"].default
+
+
+# --- a scan that a notification named -------------------------------------------------------------
+
+
+def test_a_named_scan_is_claimed_alone(store: DBManager) -> None:
+    made = claimer(store, seconds_per_scan=0.001)
+    assert made.claim() == []
+    first, second = make_claimable(store, 2)
+    assert [one.key for one in made.claim(named=second.key)] == [second.key]
+    assert not made.more_waiting
+    # Another processor has claimed it by now, so this one searches.
+    assert [one.key for one in made.claim(named=second.key)] == [first.key]
+
+
+def test_names_that_keep_coming_do_not_keep_a_processor_from_searching(store: DBManager) -> None:
+    made = claimer(store, seconds_per_scan=0.001, brain_poll_s=0.2)
+    [waits] = make_claimable(store, 1)
+    edit(store, waits.key, attempts=1)  # its pause is over, which nothing announces
+    made._searched = time.monotonic()
+
+    def claim_the_next() -> bool:
+        [named] = make_claimable(store, 1)
+        claims = made.claim(named=None if made.more_waiting else named.key)
+        return waits.key in {one.key for one in claims}
+
+    until(claim_the_next)
+
+
+def test_expired_claims_come_before_a_named_scan(store: DBManager) -> None:
+    expired, named = make_claimable(store, 2)
+    store.claims.claim_named("dead", expired.key, 60)
+    expire(store, expired.key)
+    assert [one.key for one in claimer(store).claim(named=named.key)] == [expired.key]

@@ -4,11 +4,14 @@ import threading
 import time
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from typing import Any
+
+import pytest
 
 from common.domain.states import ReportGenerated
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
-from fr_brain.work_signal import WorkSignal
+from fr_brain.work_signal import HINT_S, WorkSignal
 from tests.factories import make_claimable, make_scan, state_of
 from tests.fr_brain.processors import QUICK_S, Gate, PlantedAnalyzer, processing
 from tests.running import until
@@ -50,6 +53,49 @@ def test_wake_ups_that_must_arrive_are_not_coalesced() -> None:
     signal.notify_always()
     assert signal.wait(0)
     assert signal.wait(0)
+
+
+def test_a_wake_up_names_the_only_scan_that_it_is_about() -> None:
+    signal = WorkSignal(CONTEXT)
+    signal.notify("1@pacs-1")
+    assert signal.wait(0)
+    assert signal.named() == "1@pacs-1"
+    signal.notify()
+    assert signal.wait(0)
+    assert signal.named() is None
+
+
+def test_a_wake_up_for_two_scans_names_none() -> None:
+    signal = WorkSignal(CONTEXT)
+    signal.notify("1@pacs-1")
+    signal.notify("2@pacs-1")
+    assert signal.wait(0)
+    assert signal.named() is None
+
+
+def test_a_name_is_old_after_a_moment() -> None:
+    signal = WorkSignal(CONTEXT)
+    signal.notify("1@pacs-1")
+    time.sleep(HINT_S)
+    assert signal.wait(0)
+    assert signal.named() is None
+
+
+@pytest.mark.parametrize("torn", [{"key": b"2@pacs-1"}, {"checksum": 7}, {"at": 1.0}])
+def test_a_torn_name_is_none(torn: dict[str, Any]) -> None:
+    signal = WorkSignal(CONTEXT)
+    signal.notify("1@pacs-1")
+    assert signal.wait(0)
+    for name, value in torn.items():
+        setattr(signal._hint, name, value)
+    assert signal.named() is None
+
+
+def test_a_name_that_is_too_long_is_none() -> None:
+    signal = WorkSignal(CONTEXT)
+    signal.notify("x" * 256)
+    assert signal.wait(0)
+    assert signal.named() is None
 
 
 def _report_wake_ups(signal: WorkSignal, woken: Connection) -> None:

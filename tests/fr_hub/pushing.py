@@ -104,9 +104,14 @@ class Pushing:
         """Ask it to stop when what is under way is answered."""
         self._call(self._client.stop)
 
-    def wake(self) -> None:
-        """Tell it that there may be a report."""
-        self._call(self._client.wake)
+    def wake(self, *named: str) -> None:
+        """Tell it that there may be a report, or that there are these, one after the other."""
+
+        def wake() -> None:
+            for one in named or (None,):
+                self._client.wake(one)
+
+        self._call(wake)
 
     def _call(self, call: Any) -> None:
         with contextlib.suppress(RuntimeError):  # it has ended

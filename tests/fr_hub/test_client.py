@@ -14,6 +14,7 @@ from common.errors import PeerAway, Refusal
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import Leased
+from common.store.outbox import Outbox
 from common.store.recording import Recorder
 from common.wire.messages import Ack, InvalidMessage, Nack
 from fr_hub.delivery import LEASE_S
@@ -254,6 +255,62 @@ def test_who_answers_with_another_name_gets_no_report(
         with contextlib.closing(pacs.accept()) as channel:
             assert next_report(channel) == mine
     assert "the peer is 'pacs-2', not 'pacs-1': check names" in capfd.readouterr().out
+
+
+# --- reports that a notification named -----------------------------------------------------------
+
+
+def test_a_named_report_is_sent_without_a_search(
+    store: DBManager, pacs: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        pushing(store, pacs.settings(hub_poll_s=60)) as client,
+        contextlib.closing(pacs.accept()) as channel,
+    ):
+        [first] = ids_of(store, 1)
+        client.wake()
+        assert next_report(channel) == first
+
+        def searching(*_: Any) -> None:
+            raise AssertionError("it searched")
+
+        monkeypatch.setattr(Outbox, "_read", searching)
+        [report] = make_reports(store, 1)
+        client.wake(report.key)
+        assert next_report(channel) == report.scan_id
+        channel.send(Ack((first, report.scan_id)))
+        until(lambda: is_sent(store, report.scan_id))
+
+
+def test_names_that_keep_coming_do_not_keep_a_client_from_searching(
+    store: DBManager, pacs: Reports
+) -> None:
+    with (
+        pushing(store, pacs.settings(hub_poll_s=0.2)) as client,
+        contextlib.closing(pacs.accept()) as channel,
+    ):
+        [waits] = make_reports(store, 1)  # nothing announces it here
+        received: set[str] = set()
+
+        def send_the_next() -> bool:
+            [named] = make_reports(store, 1)
+            client.wake(named.key)
+            received.add(next_report(channel))
+            return waits.scan_id in received
+
+        until(send_the_next)
+
+
+def test_a_name_that_another_wake_up_follows_costs_a_search(
+    store: DBManager, pacs: Reports
+) -> None:
+    with (
+        pushing(store, pacs.settings(hub_poll_s=60)) as client,
+        contextlib.closing(pacs.accept()) as channel,
+    ):
+        reports = make_reports(store, 3)
+        client.wake(reports[0].key, reports[1].key)
+        assert next_reports(channel, 3) == {one.scan_id for one in reports}
 
 
 # --- stopping ------------------------------------------------------------------------------------

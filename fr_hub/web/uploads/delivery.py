@@ -9,6 +9,7 @@ import contextlib
 import threading
 from collections.abc import Collection, Iterator
 
+from common.domain.scan_key import pacs_of
 from common.errors import StoreError
 from common.runtime.logger import Log
 from common.store.collections import Notification
@@ -58,9 +59,10 @@ class UploadDelivery:
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
         self._thread.start()
 
-    def wake(self) -> None:
-        """Reports may be due."""
-        self._wake.set()
+    def wake(self, named: str | None = None) -> None:
+        """Reports may be due; ``named``: only that of the scan with this key."""
+        if named is None or pacs_of(named) in self._sources:
+            self._wake.set()
 
     def close(self) -> None:
         """Stop, after what is under way. Idempotent."""

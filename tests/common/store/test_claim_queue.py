@@ -227,6 +227,18 @@ def test_retried_scans_have_their_turn_beside_an_endless_backlog(store: DBManage
     assert [retried.key] in claimed
 
 
+def test_retried_scans_have_their_turn_beside_fresh_ones_that_keep_coming(
+    store: DBManager,
+) -> None:
+    [waits] = make_claimable(store, 1)
+    edit(store, waits.key, attempts=1)
+    claimed = []
+    for _ in range(3):
+        make_claimable(store, 1)
+        claimed += ids_of(store.claims.claim("a", 5, 60))
+    assert waits.key in claimed
+
+
 def test_beside_fresh_scans_retried_ones_are_looked_for_from_time_to_time(
     store: DBManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:

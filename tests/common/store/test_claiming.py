@@ -7,6 +7,7 @@ import bson
 import pytest
 from bson.raw_bson import RawBSONDocument
 
+from common.domain.audit_events import Kind
 from common.domain.scan import BrainScan
 from common.store.db_manager import DBManager
 from common.store.documents import LEASE_MAX_S
@@ -23,6 +24,7 @@ from tests.factories import (
     make_report,
     state_of,
 )
+from tests.recorders import Recording
 
 GRIDS = frozenset({"grid"})
 
@@ -250,3 +252,63 @@ def test_a_pause_that_began_while_the_servers_clock_was_ahead_is_over(store: DBM
     edit(store, paused.key, attempts=1, not_before=now + timedelta(minutes=2))
     store.supervision.fail_damaged(pause_s=1.0)
     assert ids_of(store.claims.claim("a", 9, 60, max_retried=9)) == [ahead.key]
+
+
+# --- a scan that a notification named -------------------------------------------------------------
+
+
+def test_a_named_scan_is_claimed_as_a_search_would_claim_it(store: DBManager) -> None:
+    first, second = make_claimable(store, 2)
+    [claim] = store.claims.claim_named("a", second.key, 60, types=GRIDS, analyzers=["grid 1"])
+    [other] = store.claims.claim("b", 10, 60)
+    assert (claim.scan, claim.owner, claim.fence, claim.attempts) == (second, "a", 1, 1)
+    assert (other.scan, other.fence) == (first, 1)
+    assert claim.voxels is not None
+    assert store.claims.complete([(claim, make_report(claim.scan))]) == set()
+    assert state_of(store, second.key) == "Done"
+
+
+def test_a_named_scan_is_claimed_once(store: DBManager) -> None:
+    [scan] = make_claimable(store, 1)
+    assert store.claims.claim_named("a", scan.key, 60)
+    again = store.claims.claim_named("b", scan.key, 60)
+    assert (again, again.more) == ([], True)
+    assert document_of(store, scan.key)["owner"] == "a"
+
+
+def test_a_claim_of_a_named_scan_is_recorded(store: DBManager) -> None:
+    [scan] = make_claimable(store, 1)
+    recording = Recording()
+    store.recorded_by(recording).claims.claim_named("a", scan.key, 60)
+    assert recording.ids(Kind.CLAIM) == [scan.key]
+
+
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "claimed before": {"attempts": 1},
+    "erased": {"report_generated": "Erased"},
+    "of a newer release": {"schema": SCHEMA_VERSION + 1},
+    "of another type": {"scan.scan_type": "volume"},
+    "for another analyzer": {"analyzer_chosen": "grid 2"},
+    "with a damaged fence": {"fence": "first"},
+}
+
+
+@pytest.mark.parametrize("fields", OTHERWISE.values(), ids=OTHERWISE)
+def test_a_named_scan_that_may_not_be_claimed_is_left_as_it_is(
+    store: DBManager, fields: dict[str, Any]
+) -> None:
+    [scan] = make_claimable(store, 1)
+    edit(store, scan.key, **fields)
+    before = document_of(store, scan.key)
+    found = store.claims.claim_named("a", scan.key, 60, types=GRIDS, analyzers=["grid 1"])
+    assert (found, found.more) == ([], True)
+    assert document_of(store, scan.key) == before
+
+
+@pytest.mark.parametrize("damage", ["not UTF-8", "an unknown field", "an older rule", "blob"])
+def test_a_named_scan_that_is_damaged_fails(store: DBManager, damage: str) -> None:
+    [scan] = make_claimable(store, 1)
+    DAMAGE[damage](store, scan.key)
+    found = store.claims.claim_named("a", scan.key, 60, types=GRIDS)
+    assert (found, found.more, found.failed) == ([], True, 1)
+    assert state_of_raw(store, scan.key) == "Error"

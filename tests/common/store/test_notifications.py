@@ -19,11 +19,13 @@ from tests.factories import (
     inside,
     make_claimable,
     make_report,
+    make_reports,
     make_scan,
     migrate,
     opened,
     own_mongod,
 )
+from tests.running import until
 
 LONG_S = 30.0
 SHORT_S = 0.1
@@ -62,6 +64,38 @@ def test_a_notification_ends_a_wait(store: DBManager, what: Notification) -> Non
     with subscribed(store, what, LONG_S) as subscription:
         for _ in range(3):
             assert wakes(subscription, lambda: store.connection.notifications.publish(what))
+
+
+@pytest.mark.parametrize(("scans", "named"), [(1, True), (2, False)])
+def test_a_notification_names_a_scan_that_comes_alone(
+    store: DBManager, scans: int, named: bool
+) -> None:
+    with subscribed(store, Notification.SCAN, LONG_S) as subscription:
+        assert subscription.named is None
+        added = make_claimable(store, scans)
+        assert subscription.wait()
+        assert subscription.named == (added[0].key if named else None)
+
+
+def test_a_notification_names_a_report_that_comes_alone(store: DBManager) -> None:
+    with subscribed(store, Notification.REPORT, LONG_S) as subscription:
+        [report] = make_reports(store, 1)
+        assert subscription.wait()
+        assert subscription.named == report.key
+
+
+def test_notifications_that_come_together_name_nothing(store: DBManager) -> None:
+    with subscribed(store, Notification.SCAN, SHORT_S) as subscription:
+        for name in ("a", "b"):
+            store.connection.notifications.publish(Notification.SCAN, [name])
+        until(lambda: inside(store, Collection.NOTIFICATIONS).count_documents({"named": "b"}))
+        assert subscription.wait()
+        assert subscription.named is None
+        store.connection.notifications.publish(Notification.SCAN, ["c"])
+        assert subscription.wait()
+        assert subscription.named == "c"
+        assert not subscription.wait()
+        assert subscription.named is None
 
 
 def test_a_ring_between_two_waits_ends_the_next_and_only_that(store: DBManager) -> None:
@@ -210,7 +244,7 @@ def test_a_listener_hears_each_wake_up_until_it_is_closed(store: DBManager) -> N
     notified = threading.Semaphore(0)
     with contextlib.closing(
         NotificationListener(
-            store.connection.subscribe(Notification.SCAN, LONG_S), notified.release, 0.1
+            store.connection.subscribe(Notification.SCAN, LONG_S), lambda _: notified.release(), 0.1
         )
     ):
         assert notified.acquire(timeout=10)  # earlier work was not announced
@@ -230,7 +264,9 @@ def test_a_listener_survives_an_unreachable_mongodb(tmp_path: Path) -> None:
         opened(running.uri, "fr") as store,
         contextlib.closing(
             NotificationListener(
-                store.connection.subscribe(Notification.SCAN, 0.2), notified.release, 0.1
+                store.connection.subscribe(Notification.SCAN, 0.2),
+                lambda _: notified.release(),
+                0.1,
             )
         ),
     ):

@@ -7,11 +7,12 @@ import pytest
 
 from common.domain.audit_events import Kind
 from common.domain.report import BrainReport
-from common.domain.states import ReportGenerated
+from common.domain.states import ERASED, ReportGenerated
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import OutgoingReport
 from common.store.outbox import READABLE, Outbox
+from common.store.schema import SCHEMA_VERSION
 from tests.factories import (
     LONG_AGO,
     document_of,
@@ -258,3 +259,79 @@ def test_a_damaged_report_that_is_replaced_meanwhile_does_not_take_the_new_one_a
     store.outbox.lease("pacs-1", 10, 60)
     assert list(store.undeliverable.all()) == []
     assert [leased.revision for leased in store.outbox.lease("pacs-1", 10, 60)] == [2]
+
+
+# --- a report that a notification named -----------------------------------------------------------
+
+SIZES = (1024 * 1024, 1024 * 1024)
+
+
+def test_a_named_report_is_leased_as_a_search_would_lease_it(store: DBManager) -> None:
+    first, second = make_reports(store, 2)
+    leased = store.outbox.lease_named("pacs-1", second.key, 60, *SIZES)
+    assert not leased.more
+    [out] = leased
+    assert BrainReport.model_validate(out.content) == second
+    assert (out.tries, out.revision) == (1, 1)
+    assert ids(store.outbox.lease("pacs-1", 10, 60)) == [first.key]
+    store.outbox.mark_sent([second.key])
+    assert document_of(store, second.key, Collection.REPORTS)["status"]
+
+
+def test_a_named_report_is_leased_by_one_hub_and_can_be_given_back(store: DBManager) -> None:
+    [report] = make_reports(store, 1)
+    one, other = (store.recorded_by(Recording()).outbox for _ in range(2))
+    assert one.lease_named("pacs-1", report.key, 60, *SIZES)
+    again = other.lease_named("pacs-1", report.key, 60, *SIZES)
+    assert (again, again.more) == ([], True)
+    one.release([report.key])
+    assert ids(other.lease("pacs-1", 10, 60)) == [report.key]
+
+
+def test_the_lease_of_a_named_report_ends_by_itself(store: DBManager) -> None:
+    [report] = make_reports(store, 1)
+    assert store.outbox.lease_named("pacs-1", report.key, 0.01, *SIZES)
+    [again] = until(lambda: store.outbox.lease("pacs-1", 10, 60))
+    assert (again.key, again.tries) == (report.key, 2)
+
+
+NOT_TO_SEND: dict[str, dict[str, Any]] = {
+    "sent": {"status": True},
+    "of another Fr-PACS": {"pacs": "pacs-2"},
+    "undeliverable": {"undeliverable": {"at": LONG_AGO, "cause": "x"}},
+    "tried before": {"tries": 1},
+    "a later revision": {"revision": 2},
+    "of a newer release": {"schema": SCHEMA_VERSION + 1},
+    "due later": {"next_try_at": LONG_AGO.replace(year=2999)},
+}
+
+
+@pytest.mark.parametrize("fields", NOT_TO_SEND.values(), ids=NOT_TO_SEND)
+def test_a_named_report_that_may_not_be_sent_is_left_as_it_is(
+    store: DBManager, fields: dict[str, Any]
+) -> None:
+    [report] = make_reports(store, 1)
+    inside(store, Collection.REPORTS).update_one({"_id": report.key}, {"$set": fields})
+    before = document_of(store, report.key, Collection.REPORTS)
+    leased = store.outbox.lease_named("pacs-1", report.key, 60, *SIZES)
+    assert (leased, leased.more) == ([], True)
+    assert document_of(store, report.key, Collection.REPORTS) == before
+
+
+def test_a_named_report_of_an_erased_scan_is_deleted_and_not_sent(store: DBManager) -> None:
+    [report] = make_reports(store, 1)
+    inside(store).update_one({"_id": report.key}, {"$set": {"report_generated": ERASED}})
+    assert store.outbox.lease_named("pacs-1", report.key, 60, *SIZES) == []
+    assert inside(store, Collection.REPORTS).find_one({"_id": report.key}) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "largest"), [({"report.notice": "x" * 100}, 50), ({"report": "x"}, 10_000)]
+)
+def test_a_named_report_that_can_never_be_sent_is_given_up(
+    store: DBManager, change: dict[str, Any], largest: int
+) -> None:
+    [report] = make_reports(store, 1)
+    inside(store, Collection.REPORTS).update_one({"_id": report.key}, {"$set": change})
+    assert store.outbox.lease_named("pacs-1", report.key, 60, 10_000, largest) == []
+    assert [one.key for one in store.undeliverable.all()] == [report.key]
