@@ -16,9 +16,10 @@ from typing import Any
 
 from pydantic import Field
 
+from common.commands.store_reading import read_store
 from common.domain.scan_key import pacs_of, scan_key
 from common.domain.states import ReportGenerated
-from common.domain.types import Document, Frozen
+from common.domain.types import Frozen
 from common.errors import SettingsError
 from common.runtime.console import Console, Table, write_json
 from common.runtime.entry_point import run_command
@@ -27,13 +28,10 @@ from common.settings.commands import VerifySettings
 from common.settings.loading import load_settings
 from common.store.db_manager import DBManager
 from common.store.opening import open_existing_store
-from common.store.stored_types import STATES
-from common.store.voxel_check import TO_ANALYSE
 
 _PAGE = 1000
 _PROGRESS_S = 5.0
 _COUNTED_MAX = 10_000_000
-_STATES = frozenset(ReportGenerated)
 
 
 _RESTORE = "restore the scan from a backup, or remove it: make erase ID=<scan> APPLY=1"
@@ -119,29 +117,6 @@ class StoreVerdict(Frozen):
         }
 
 
-class _Damage:
-    def __init__(self) -> None:
-        self.found: list[str] = []
-
-    def add(self, name: str, problem: str) -> None:
-        self.found.append(f"{name}: {problem}")
-
-
-class _WithoutVoxels:
-    """Counts scans without voxels, and remembers those that must have some."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.needed: list[str] = []
-
-    def add(self, document: Document) -> None:
-        state = document.get("report_generated")
-        if document["without"] and isinstance(state, str) and state in _STATES:
-            self.count += 1
-            if state in TO_ANALYSE:
-                self.needed.append(document["_id"])
-
-
 def verify(
     store: DBManager,
     ledger: Path | None = None,
@@ -161,21 +136,7 @@ def verify(
         SettingsError: the ledger cannot be read.
         StoreError: the store cannot be read.
     """
-    no_report, no_scan, in_error, unknown = [], [], [], []
-    damaged_scans, damaged_reports = _Damage(), _Damage()
-    labelled = store.label_check.of_reports()
-    without = _WithoutVoxels()
-    scans = store.queries.scan_states(damaged_scans.add, without.add)
-    reported = store.queries.report_states(damaged_reports.add, labelled.add)
-    for key, state, report in _merge(scans, reported):
-        if state == ReportGenerated.DONE and report is None:
-            no_report.append(key)
-        elif state is None:
-            no_scan.append(key)
-        elif state == ReportGenerated.ERROR and report is not None:
-            in_error.append(key)
-        elif state not in STATES:
-            unknown.append(key)
+    read = read_store(store)
     revised, suspects = 0, []
     for one in store.revisions.revised():
         revised += 1
@@ -193,35 +154,39 @@ def verify(
     wrong = [name for name, differs in store.label_check.damaged() if differs] if deep else []
     schema = store.schema.differences()
     return StoreVerdict(
-        voxels_missing=tuple(store.voxels.missing(without.needed)),
+        voxels_missing=tuple(store.voxels.missing()),
         voxels_damaged=tuple(damaged),
-        labels_missing=tuple(store.label_check.missing(labelled)),
+        labels_missing=(*read.labels_missing, *store.label_check.missing(with_reports=False)),
         labels_damaged=tuple(wrong),
         hashed=hashed if deep else None,
         orphans=sum(1 for _ in store.orphan_chunks.all()),
         schema_wrong=(*schema.missing, *schema.unexpected),
-        state_unknown=tuple(unknown),
-        damaged_scans=tuple(damaged_scans.found),
-        damaged_reports=tuple(damaged_reports.found),
+        state_unknown=tuple(read.state_unknown),
+        damaged_scans=tuple(read.damaged_scans),
+        damaged_reports=tuple(read.damaged_reports),
         foreign=tuple(store.queries.foreign()),
         scans=store.queries.count_states(),
-        without_voxels=without.count,
+        without_voxels=store.voxels.count_without(),
         undeliverable=store.queries.count_undeliverable(),
         unsent=store.queries.count_unsent(),
         waiting=store.capacity.count_to_do_by_type(_COUNTED_MAX),
         reports=sum(reports.values()),
         sent=reports[True],
         done_without_report=tuple(
-            i for i, s, r in _recheck(store, no_report) if s == ReportGenerated.DONE and r is None
+            i
+            for i, s, r in _recheck(store, read.done_without_report)
+            if s == ReportGenerated.DONE and r is None
         ),
         report_without_scan=tuple(
-            i for i, s, r in _recheck(store, no_scan) if s is None and r is not None
+            i
+            for i, s, r in _recheck(store, read.report_without_scan)
+            if s is None and r is not None
         ),
         # A report of an earlier revision is no gap: the reanalysis failed.
         error_with_report=tuple(
             one.key
-            for start in range(0, len(in_error), _PAGE)
-            for one in store.revisions.revisions_of(in_error[start : start + _PAGE])
+            for start in range(0, len(read.error_with_report), _PAGE)
+            for one in store.revisions.revisions_of(read.error_with_report[start : start + _PAGE])
             if one.state == ReportGenerated.ERROR and one.report == one.revision
         ),
         acknowledged=None if ledger is None else len(acknowledged),
@@ -238,24 +203,6 @@ def verify(
             r.key for r in store.revisions.revisions_of(suspects) if not r.is_consistent
         ),
     )
-
-
-def _merge(
-    scans: Iterator[tuple[str, str]], reports: Iterator[tuple[str, bool]]
-) -> Iterator[tuple[str, str | None, bool | None]]:
-    """Merge both in order of the ids; memory use does not depend on the size of the store."""
-    scan, report = next(scans, None), next(reports, None)
-    while scan is not None or report is not None:
-        if report is None or (scan is not None and scan[0] < report[0]):
-            assert scan is not None  # noqa: S101 - for the type checker
-            yield scan[0], scan[1], None
-            scan = next(scans, None)
-        elif scan is None or report[0] < scan[0]:
-            yield report[0], None, report[1]
-            report = next(reports, None)
-        else:
-            yield scan[0], scan[1], report[1]
-            scan, report = next(scans, None), next(reports, None)
 
 
 def _recheck(store: DBManager, keys: list[str]) -> Iterator[tuple[str, str | None, bool | None]]:

@@ -46,7 +46,7 @@ class Connection:
         self.uri = uri
         """May contain a password: never log it."""
         self.name = database
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self.client = new_client(
             uri,
             w="majority",
@@ -101,8 +101,8 @@ class Connection:
         seconds at most. Used by one thread, which closes it."""
         client = new_client(
             self.uri,
-            socketTimeoutMS=int((wait_s + self._timeout_s) * 1000),
-            serverSelectionTimeoutMS=int(min(self._timeout_s, _SELECTION_S) * 1000),
+            socketTimeoutMS=int((wait_s + self.timeout_s) * 1000),
+            serverSelectionTimeoutMS=int(min(self.timeout_s, _SELECTION_S) * 1000),
         )
         return FeedTail(client, self.database.name, wait_s)
 
@@ -111,8 +111,8 @@ class Connection:
         most. Used by one thread, which closes it."""
         client = new_client(
             self.uri,
-            socketTimeoutMS=int((poll_s + self._timeout_s) * 1000),
-            serverSelectionTimeoutMS=int(self._timeout_s * 1000),
+            socketTimeoutMS=int((poll_s + self.timeout_s) * 1000),
+            serverSelectionTimeoutMS=int(self.timeout_s * 1000),
         )
         return Subscription(client, self.database.name, what, poll_s)
 

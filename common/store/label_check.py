@@ -79,15 +79,13 @@ class LabelCheck:
         missing."""
         return MissingLabels(lambda page: self._missing(self._db.reports, page))
 
-    def missing(self, reports: "MissingLabels | None" = None) -> Iterator[str]:
+    def missing(self, *, with_reports: bool = True) -> Iterator[str]:
         """The reports, and earlier revisions, of whose label maps chunks are missing.
 
         Args:
-            reports: what has taken all reports already; None: they are read.
+            with_reports: False: only earlier revisions, as ``of_reports`` has taken the reports.
         """
-        if reports is not None:
-            yield from reports.names()
-        for collection, page in self._pages(with_reports=reports is None):
+        for collection, page in self._pages(with_reports=with_reports):
             yield from self._missing(collection, page)
 
     def _missing(

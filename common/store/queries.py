@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from bson import MaxKey, ObjectId
 from pymongo.collection import Collection as MongoCollection
@@ -17,6 +18,7 @@ from common.store.error_mapping import translated
 from common.store.paging import aggregate, foreign, name_of, pages, pages_ahead
 from common.store.stored_types import (
     FOREIGN,
+    NAIVE,
     REPORT_FIELDS,
     SCAN_FIELDS,
     OnDamage,
@@ -24,14 +26,31 @@ from common.store.stored_types import (
     problems_of_report,
     problems_of_scan,
 )
-from common.store.voxel_check import IS_WITHOUT
 
 _PAGE = 20_000
 _WHOLE_PAGE = 5_000
 """Documents of a page that are read with their headers."""
 
+_SAMPLES_PER_RANGE = 64
+
 Inspect = Callable[[Document], object]
 """Called with each document that can be identified, as it was read."""
+
+
+class KeyRange(NamedTuple):
+    """The scans and reports whose ids are from ``first`` up to ``end``, without it."""
+
+    first: str
+    end: str | None
+    """None: all after ``first``."""
+
+    @property
+    def condition(self) -> Document:
+        """On ``_id``."""
+        return {"$gte": self.first} if self.end is None else {"$gte": self.first, "$lt": self.end}
+
+
+ALL_KEYS = KeyRange("", None)
 
 _LAST = "\U0010ffff"
 _LAST_CHUNK = {"blob": ObjectId("ff" * 12), "n": MaxKey()}
@@ -89,42 +108,71 @@ class Queries:
         return counts
 
     def scan_states(
-        self, damaged: OnDamage = lambda *_: None, inspect: Inspect = lambda _: None
+        self, damaged: OnDamage = lambda *_: None, keys: KeyRange = ALL_KEYS
     ) -> Iterator[tuple[str, str]]:
         """Id and state of every scan, in order of the ids; of a damaged one, whatever is there.
 
         Args:
             damaged: called with the name of each damaged document, and what is wrong with it.
-            inspect: called with each scan. Its ``without`` says that it has no voxels.
+            keys: only these scans. Those whose id is no text belong to the first range.
         """
-        fields = {**dict.fromkeys(SCAN_FIELDS, 1), "without": IS_WITHOUT}
-        for document in self._stream(self._db.scans, fields):
+        fields = dict.fromkeys(SCAN_FIELDS, 1)
+        for document in self._stream(self._db.scans, fields, keys):
             if problems := "; ".join(problems_of_scan(document)):
                 damaged(name_of(document), problems)
             if is_readable(document["_id"]):
-                inspect(document)
                 yield document["_id"], str(document.get("report_generated"))
-        for name in foreign(self._db.scans, "", {}):
+        for name in foreign(self._db.scans, "", {}) if not keys.first else ():
             damaged(name, FOREIGN)
 
     def report_states(
-        self, damaged: OnDamage = lambda *_: None, inspect: Inspect = lambda _: None
+        self,
+        damaged: OnDamage = lambda *_: None,
+        inspect: Inspect = lambda _: None,
+        keys: KeyRange = ALL_KEYS,
     ) -> Iterator[tuple[str, bool]]:
-        """Id and ``status`` of every report, in order of the ids; the rest as above."""
+        """Id and ``status`` of every report, in order of the ids; the rest as above.
+
+        Args:
+            damaged: as above.
+            inspect: called with each report.
+            keys: as above.
+        """
         fields = dict.fromkeys(REPORT_FIELDS, 1)
-        for document in self._stream(self._db.reports, fields):
+        for document in self._stream(self._db.reports, fields, keys):
             if problems := "; ".join(problems_of_report(document)):
                 damaged(name_of(document), problems)
             if is_readable(document["_id"]):
                 inspect(document)
                 yield document["_id"], document.get("status") is True
-        for name in foreign(self._db.reports, "", {}):
+        for name in foreign(self._db.reports, "", {}) if not keys.first else ():
             damaged(name, FOREIGN)
 
     @staticmethod
-    def _stream(collection: MongoCollection[Document], fields: Document) -> Iterator[Document]:
-        for page in pages_ahead(collection, {"_id": {"$gte": ""}}, fields, size=_WHOLE_PAGE):
+    def _stream(
+        collection: MongoCollection[Document], fields: Document, keys: KeyRange
+    ) -> Iterator[Document]:
+        plain = collection.with_options(codec_options=NAIVE)
+        for page in pages_ahead(plain, {"_id": keys.condition}, fields, size=_WHOLE_PAGE):
             yield from page
+
+    @translated
+    def key_ranges(self, count: int) -> list[KeyRange]:
+        """All keys in about so many ranges of about as many scans each, in order."""
+        sample = [{"$sample": {"size": count * _SAMPLES_PER_RANGE}}, {"$project": {"_id": 1}}]
+        found = aggregate(self._db.scans, sample)
+        keys = sorted(
+            d["_id"] for d in found if isinstance(d["_id"], str) and is_readable(d["_id"])
+        )
+        bounds = sorted(
+            {keys[len(keys) * n // count] for n in range(1, count)} - {""} if keys else ()
+        )
+        return [KeyRange(*ends) for ends in zip(["", *bounds], [*bounds, None], strict=True)]
+
+    @translated
+    def about_how_many(self) -> int:
+        """How many scans are stored, about; from the metadata, so without reading any."""
+        return self._db.scans.estimated_document_count()
 
     def foreign(self) -> Iterator[str]:
         """The collections besides scans and reports, each with the name of a document whose id is

@@ -1,7 +1,7 @@
 """Checks that the voxels of stored scans are there: the chunks of each large scan are counted in
 the index of their ids, without reading them; on request, all voxels are read and hashed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from blake3 import blake3
@@ -16,13 +16,13 @@ from common.store.error_mapping import translated
 from common.store.paging import name_of, pages, stream
 
 _PAGE = 1000
-_HEADERS = 5000
 _INLINE_PAGE = 100
 """Scans read at a time with their voxels, of 64 KiB at most."""
 
-IS_WITHOUT: Document = {
+_WITHOUT: Document = {
     "$and": [
-        {"$ne": [{"$type": f"${name}"}, kind]}
+        # An array with one in it has the type, too.
+        {"$or": [{name: {"$not": {"$type": kind}}}, {name: {"$type": "array"}}]}
         for name, kind in (("voxels", "binData"), ("blob", "objectId"))
     ]
 }
@@ -30,10 +30,11 @@ _INLINE: Document = {"voxels": 1, "scan.voxels_hash": 1, "packing": 1}
 _SIZE: Document = {
     "$cond": [{"$eq": [{"$type": "$voxels"}, "binData"]}, {"$binarySize": "$voxels"}, 0]
 }
-TO_ANALYSE = (ReportGenerated.TO_DO, ReportGenerated.IN_PROGRESS)
-"""The states of scans whose voxels are needed."""
+_TO_ANALYSE: Document = {
+    "report_generated": {"$in": [ReportGenerated.TO_DO, ReportGenerated.IN_PROGRESS]}
+}
+"""A filter for scans whose voxels are needed."""
 
-_TO_ANALYSE: Document = {"report_generated": {"$in": [*TO_ANALYSE]}}
 _KEPT: Document = {"purging_since": None, "report_generated": {"$ne": ERASED}}
 """A filter for scans that are not being removed: retention and erasure delete the chunks first."""
 
@@ -54,25 +55,21 @@ class VoxelCheck:
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
-    def missing(self, without: Sequence[str] | None = None) -> Iterator[str]:
+    def missing(self) -> Iterator[str]:
         """The keys of large scans whose chunks are missing, in part or all, and of scans to be
-        analysed that have no voxels at all.
-
-        Args:
-            without: the keys of scans that were seen to have no voxels; None: all are looked at.
-        """
+        analysed that have no voxels at all."""
         for page in self._large_pages():
             counts = self._chunks_of(page)
             for voxels in page:
                 if not counts.get(voxels.blob) and self._is_lost(voxels):
                     yield voxels.key
-        if without is not None:
-            for start in range(0, len(without), _PAGE):
-                yield from self._without_any(without[start : start + _PAGE])
-            return
-        fields = {"without": IS_WITHOUT}
-        for scans in pages(self._db.scans, {"_id": {"$gte": ""}}, fields, size=_HEADERS):
-            yield from self._without_any([scan["_id"] for scan in scans if scan["without"]])
+        yield from self._waiting_without()
+
+    @translated
+    def count_without(self) -> int:
+        """The number of scans in a known state without voxels."""
+        known = {"report_generated": {"$in": [*ReportGenerated]}}
+        return self._db.scans.count_documents({"_id": {"$gte": ""}, **known, **_WITHOUT})
 
     def damaged(self) -> Iterator[tuple[str, bool]]:
         """Reads all voxels: each scan that has some, and whether their hash is another."""
@@ -100,11 +97,8 @@ class VoxelCheck:
         return [_stored(document) for document in found if isinstance(document["blob"], ObjectId)]
 
     @translated
-    def _without_any(self, keys: Sequence[str]) -> list[str]:
-        """Those of these scans that are still to be analysed, without voxels."""
-        if not keys:
-            return []
-        these = {"_id": {"$in": list(keys)}, **_TO_ANALYSE, "$expr": IS_WITHOUT}
+    def _waiting_without(self) -> list[str]:
+        these = {"_id": {"$gte": ""}, **_TO_ANALYSE, **_WITHOUT}
         found = find(self._db.scans, these, {"_id": 1})
         return sorted(document["_id"] for document in found)
 
