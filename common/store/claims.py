@@ -132,10 +132,11 @@ class Claims(Claiming):
                 if claim.key in labels
             },
         )
-        self._recorder.wait_durable()
-        # The reports are durable, so they may be sent while their scans become 'Done', which
-        # waits for the journal once more.
+        # The reports are durable, so they may be sent while they are recorded and their scans
+        # become 'Done', each of which waits for the journal once more. If this process is killed
+        # before that, whoever sets the scans 'Done' records the reports.
         self._db.notifications.publish(Notification.REPORT, [claim.key for claim in claims])
+        self._recorder.wait_durable()
         lost = self._finish(claims, FINISH)
         self._db.feed.tell(*_done(claims, lost))
         if lost:
