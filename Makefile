@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help all fr_hub fr_brain fr_pacs web page page-if-possible page-check types verify audit audit-export audit-prune retention erase list errors requeue undelivered redeliver certs roles \
 	migrate pacs-key pseudonym users \
-	report reanalyze schema conformance tests quick contract audit-dependencies fuzz faults coverage bench readers \
+	report reanalyze schema conformance tests quick contract audit-dependencies fuzz faults coverage bench soak readers \
 	evaluate evaluate-ecg evaluate-follow-up ecg-record format lint template picture screenshots settings licences lock clean
 
 VENV := .venv
@@ -91,10 +91,12 @@ help: ## List the targets and variables
 #  TESTS          tests, quick, coverage: tests to run, such as tests/common
 #  BENCH          bench: file to write all values to, as JSON; plots are saved beside it
 #  QUICK          bench: 1 runs a short version, which takes a few minutes
+#  FORM           soak: large sends heads of 14.2 MB without a pause; small (default): RATE (4) small
+#                 heads per second
 #  ONLY           parts to run: bench (small,latency), evaluate (hard,real),
 #                 evaluate-ecg (noise), fuzz (wire),
 #                 faults (kill-hub,at-*)
-#  MINUTES        faults: repeat for this long; unset: inject each fault once
+#  MINUTES        faults: repeat for this long; unset: inject each fault once; soak: how long (120)
 #  KILLS          faults: kills per unit (17)
 #  LOAD           faults: load factor (1: about 12 scans per second in each world)
 #  WORLDS         faults: worlds to run at once, each with its own MongoDB and units (2)
@@ -225,6 +227,9 @@ coverage: $(VENV)/ready-dev ## Run the tests and list the lines and branches the
 
 bench: $(VENV)/ready-bench ## Benchmark Fr, comparable systems and the machine's limits
 	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks
+
+soak: $(VENV)/ready-bench ## Run all units for hours: memory, and how long acknowledgements take
+	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.soak
 
 readers: $(VENV)/ready-dev ## Compare Fr's readers with dcm2niix and nibabel, voxel for voxel
 	@$(BIN)/python -m tests.readers

@@ -46,6 +46,19 @@ STORESCP, ORTHANC = "storescp, one association", "Orthanc, one association"
 ALONE, WHOLE = "analysis alone, two processes", "Fr, end to end"
 
 
+def save_volume(folder: Path, form: str) -> Path:
+    """Save the voxels of a head with this background for the sender; returns the file."""
+    recipe = Recipe(background=BACKGROUNDS[form])
+    source = PhantomSource(pacs="pacs-1", scans=1, seed=1, shape=SHAPE, recipe=recipe)
+    loaded = next(iter(source)).load()
+    scan = loaded.scan
+    path = folder / f"{form.replace(' ', '-')}.npy"
+    np.save(path, scan.array(bytes(loaded.voxels)))
+    about = {"scan_type": scan.scan_type, "dtype": scan.dtype, "affine": scan.affine}
+    path.with_suffix(".json").write_text(json.dumps(about))
+    return path
+
+
 class Large:
     """Megabytes of voxels per second."""
 
@@ -91,15 +104,8 @@ class Large:
         """Nothing to release."""
 
     def _make(self) -> None:
-        for form, background in BACKGROUNDS.items():
-            recipe = Recipe(background=background)
-            source = PhantomSource(pacs="pacs-1", scans=1, seed=1, shape=SHAPE, recipe=recipe)
-            loaded = next(iter(source)).load()
-            scan = loaded.scan
-            self._volumes[form] = self._bench.folder / f"{form.replace(' ', '-')}.npy"
-            np.save(self._volumes[form], scan.array(bytes(loaded.voxels)))
-            about = {"scan_type": scan.scan_type, "dtype": scan.dtype, "affine": scan.affine}
-            self._volumes[form].with_suffix(".json").write_text(json.dumps(about))
+        for form in BACKGROUNDS:
+            self._volumes[form] = save_volume(self._bench.folder, form)
 
     def _load(self, form: str) -> npt.NDArray[np.int16]:
         voxels: npt.NDArray[np.int16] = np.asfortranarray(np.load(self._volumes[form]))

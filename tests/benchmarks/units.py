@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,23 @@ class Bench:
     def client(self, **options: Any) -> "pymongo.MongoClient[dict[str, Any]]":
         """A client with the same write concern as Fr."""
         return pymongo.MongoClient(self.uri, w="majority", journal=True, **options)
+
+
+@dataclass
+class Sending:
+    """A Fr-PACS that sends."""
+
+    process: "subprocess.Popen[str]"
+    _summary: Path
+    _ended: Callable[[], object]
+
+    def summary(self, within_s: float) -> dict[str, Any]:
+        """Its summary, when it has ended."""
+        self.process.wait(within_s)
+        self._ended()
+        assert self._summary.is_file(), f"no summary, see {self._summary.parent}"
+        totals: dict[str, Any] = json.loads(self._summary.read_text())
+        return totals
 
 
 class Units:
@@ -93,14 +110,14 @@ class Units:
 
     def send(self, module: str = "fr_pacs", **given: str) -> dict[str, Any]:
         """Run a Fr-PACS until it exits and return its summary."""
+        return self.start_sending(module, **given).summary(_END_S)
+
+    def start_sending(self, module: str = "fr_pacs", **given: str) -> "Sending":
+        """Start a Fr-PACS that ends by itself."""
         summary = self._folder / f"summary-{uuid.uuid4().hex[:6]}.json"
         running = self._run(module, SUMMARY=str(summary), **given)
         self._processes.append(running)
-        running.wait(_END_S)
-        self._processes.remove(running)
-        assert summary.is_file(), f"no summary, see {self._folder}"
-        totals: dict[str, Any] = json.loads(summary.read_text())
-        return totals
+        return Sending(running, summary, lambda: self._processes.remove(running))
 
     def stop(self) -> None:
         """Stop all units, Fr-HUB last."""
