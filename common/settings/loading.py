@@ -6,6 +6,7 @@ that of its field in capitals.
 """
 
 import argparse
+import inspect
 import os
 import sys
 import warnings
@@ -24,7 +25,7 @@ from pydantic_settings import (
 from common.domain.foreign_text import PATH, quote
 from common.domain.validation_errors import remedy
 from common.errors import SettingsError, SettingsWarning
-from common.settings.base import DOT_ENV, Settings
+from common.settings.base import DOT_ENV, INTERNAL, Settings, StoreSettings
 from common.settings.misspelt import refusal_of, warnings_of
 from common.settings.names import names_of
 from common.settings.ownership import check_own
@@ -49,7 +50,9 @@ def load_settings(kind: type[S], program: str, arguments: list[str] | None = Non
     given = sys.argv[1:] if arguments is None else arguments
 
     class Reader(kind):  # type: ignore[valid-type, misc]
-        __doc__ = f"{kind.__doc__}\n\nEach option is also a variable: HUB_PORT for --hub-port."
+        __doc__ = (
+            f"{inspect.getdoc(kind)}\n\nEach option is also a variable: HUB_PORT for --hub-port."
+        )
         model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(cli_prog_name=program)
 
         @classmethod
@@ -57,7 +60,7 @@ def load_settings(kind: type[S], program: str, arguments: list[str] | None = Non
             cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             cli: CliSettingsSource[Any] = CliSettingsSource(
-                settings_cls, add_argument_method=_add_argument
+                settings_cls, add_argument_method=_Options().add
             )
             parser: argparse.ArgumentParser = cli.root_parser
             setattr(parser, "error", partial(_error, parser))  # noqa: B010 - for this one alone
@@ -109,10 +112,21 @@ def _error(parser: argparse.ArgumentParser, message: str) -> NoReturn:
     argparse.ArgumentParser.error(parser, message)
 
 
-def _add_argument(group: Any, *options: str, **keywords: Any) -> Any:
-    if SECRETS.isdisjoint(options):
-        return group.add_argument(*options, **keywords)
-    return group.add_argument(*options, dest=keywords["dest"], help=argparse.SUPPRESS)
+class _Options:
+    """Adds the options to the parser: a program's own first, then those of all programs."""
+
+    def __init__(self) -> None:
+        self._of_all: Any = None
+
+    def add(self, parser: Any, *options: str, **keywords: Any) -> Any:
+        name = keywords.get("dest")
+        if not SECRETS.isdisjoint(options) or name in INTERNAL:
+            return parser.add_argument(*options, dest=name, help=argparse.SUPPRESS)
+        if name not in StoreSettings.model_fields:
+            return parser.add_argument(*options, **keywords)
+        if self._of_all is None:
+            self._of_all = parser.add_argument_group("options of all programs")
+        return self._of_all.add_argument(*options, **keywords)
 
 
 def _sentence(error: Any) -> str:

@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from common.settings.base import (
+    INTERNAL,
     IntakeSettings,
     KeepSettings,
     MachineSettings,
@@ -40,7 +41,6 @@ from common.settings.pacs import PacsSettings
 from common.settings.users import UsersSettings
 from common.settings.web import WebSettings
 
-_INTERNAL = {"lifeline_fd", "progress_fd"}
 RENAMED = frozenset({"STRANGERS"})
 """Settings by their old names, which are still accepted."""
 _UNITS = (
@@ -89,7 +89,7 @@ def settings() -> Iterator[tuple[str, str, str, str]]:
     kinds: list[type[Settings]] = [*units_kinds, LaunchSettings, *_COMMANDS.values()]
     fields = {name: field for kind in kinds for name, field in kind.model_fields.items()}
     for name, field in fields.items():
-        if name in _INTERNAL:
+        if name in INTERNAL:
             continue
         units = [unit for unit, kind in _UNITS if name in kind.model_fields]
         if name not in StoreSettings.model_fields:

@@ -217,7 +217,8 @@ class UploadDesk:
             if source not in self._keys:
                 self._keys[source] = keys = upload_keys(self._settings.data_dir, source)
                 if keys.made:
-                    self.log.info("created keys: keep these files", files=len(keys.made))
+                    files = ", ".join(map(str, keys.made))
+                    self.log.info("created keys: keep these files", files=files)
             return self._keys[source]
 
     def _instance(self) -> InstanceFolder:

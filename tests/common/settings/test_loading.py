@@ -8,9 +8,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from common.settings.base import Settings, StoreSettings, WireSettings
+from common.settings.base import INTERNAL, Settings, StoreSettings, WireSettings
 from common.settings.brain import BrainSettings
-from common.settings.commands import ErrorsSettings, RequeueSettings, VerifySettings
+from common.settings.commands import (
+    ErrorsSettings,
+    ListSettings,
+    RequeueSettings,
+    VerifySettings,
+)
 from common.settings.hub import HubSettings
 from common.settings.launch import LaunchSettings
 from common.settings.loading import SECRETS, load_settings
@@ -142,7 +147,7 @@ def test_settings_can_be_sent_to_another_process(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_help_lists_each_setting_with_its_meaning_and_no_secret(
+def test_help_lists_each_setting_of_people_with_its_meaning_and_no_secret(
     kind: type[Settings], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "400")
@@ -155,8 +160,9 @@ def test_help_lists_each_setting_with_its_meaning_and_no_secret(
     assert PASSWORD not in text
     for name, field in kind.model_fields.items():
         option = f"--{variable(kind, name).lower().replace('_', '-')} "
-        assert (option in text) is (option.strip() not in SECRETS)
-        if option.strip() in SECRETS:
+        hidden = option.strip() in SECRETS or name in INTERNAL
+        assert (option in text) is not hidden
+        if hidden:
             continue
         assert field.description
         assert " ".join(field.description.split()) in " ".join(text.split())
@@ -269,3 +275,17 @@ def test_an_unknown_option_is_named_without_its_value_which_may_be_a_secret(
     message = capsys.readouterr().err
     assert message.endswith(f"unrecognized arguments: {shown}\n")
     assert "hush" not in message
+
+
+def test_help_shows_the_programs_own_options_first_and_none_that_are_internal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        load_settings(ListSettings, "fr list", ["--help"])
+    printed = capsys.readouterr().out
+    assert "--lifeline-fd" not in printed
+    own, of_all = printed.split("options of all programs:")
+    assert "\n  --limit" in own
+    assert "\n  --limit" not in of_all
+    assert "\n  --data-dir" not in own
+    assert "\n  --data-dir" in of_all
