@@ -54,7 +54,7 @@ class VolumeAnalyzer:
     """
 
     name = "volume"
-    version = "9"
+    version = "10"
     scan_types = frozenset({"volume", "flair", "t1"})
     priority = 0
 

@@ -47,3 +47,21 @@ def test_a_tail_of_bright_tissue_is_not_taken_for_grey_matter() -> None:
     thresholds = TissueThresholds(1131, 1161, 1089, 1123, 1251, 17.0, 987)
     tissues = find_tissues(normalized, masks, thresholds, t1_like=False)
     assert tissues.grey == pytest.approx(1056, abs=10)
+
+
+def test_a_bump_on_white_matters_flank_is_not_taken_for_grey_matter_on_t1() -> None:
+    """Grey and white matter merge into a plateau: there is no peak, so the default holds."""
+    draw = np.random.default_rng(SEED)
+    whole = draw.uniform(500, 1000, 64**3)
+    whole[::3] = draw.normal(1000, 20, len(whole[::3]))
+    whole[::20] = draw.normal(850, 5, len(whole[::20]))
+    everywhere = np.ones((16, 16, 16), np.bool_)
+    normalized = NormalizedImage(
+        draw.permutation(whole).reshape(64, 64, 64).astype(np.uint16),
+        (slice(0, 64),) * 3, (slice(0, 16),) * 3, (4, 4, 4),
+    )  # fmt: skip
+    depth = np.full(everywhere.shape, 12, np.float32)
+    masks = CoarseMasks(everywhere, everywhere, depth, everywhere, 0.5, False, 1400.0)
+    thresholds = TissueThresholds(1600, 1640, 1090, 1130, 1260, 20.0, 1000)
+    tissues = find_tissues(normalized, masks, thresholds, t1_like=True)
+    assert tissues.grey <= 800
