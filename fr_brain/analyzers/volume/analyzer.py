@@ -27,6 +27,7 @@ from fr_brain.analyzers.volume.limits import limits_of
 from fr_brain.analyzers.volume.normalize import WHITE
 from fr_brain.analyzers.volume.quality import (
     is_field_corrected,
+    is_free_of_fat,
     is_intracranial_plausible,
     quality_warnings,
 )
@@ -108,7 +109,7 @@ def _findings(scan: BrainScan, segmentation: Segmentation) -> Findings:
     lesions, image = segmentation.lesions, segmentation.image
     measured = is_field_corrected(segmentation)
     rated = measured and plausible  # the confidence was not fitted on other heads
-    if not measured:
+    if not measured or not is_free_of_fat(segmentation):
         ml = {name: volume for name, volume in ml.items() if name not in ("grey", "white")}
     sizes = [lesion.voxels * image.voxel_ml for lesion in lesions]
     located = locate(scan, segmentation)

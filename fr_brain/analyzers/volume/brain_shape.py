@@ -4,7 +4,7 @@ Own method. A brain is compact; one that leaks into face and neck, or that has l
 far more surface. ``METHOD.md`` explains the constants.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import cc3d
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from fr_brain.analyzers.volume.image import (
     Bools,
     CoarseImage,
+    Floats,
     Labels,
     UnreadableImage,
     distance_to,
@@ -19,13 +20,16 @@ from fr_brain.analyzers.volume.image import (
 
 BRAIN_ML = (600.0, 1900.0)
 """An adult's brain, ml."""
+COMPACT_T1 = 0.78
+"""Of a less compact brain on T1, larger erosions are tried."""
 
 _CLOSING_MM = 8.0  # radius that closes an outline
 _EROSIONS_MM = (4.1, 6.0, 8.1, 10.0)  # tried in turn to cut the brain free
 _LIKELY_ML = 900.0  # a smaller brain is searched for again
 _COMPACT = 0.75  # a less compact brain is searched for again
-_COMPACT_T1 = 0.78  # of a less compact brain on T1, larger erosions are tried
 _LEVELS = (1.0, 0.9, 0.8, 0.7, 0.6)  # of the threshold, tried in that search
+_CORE_SHARE = 0.9  # of the middle of the head: in the brain
+_CLOSED_ML = 2000.0  # a larger outline is no brain
 
 
 def find_brain(
@@ -59,6 +63,43 @@ def find_brain(
     return best
 
 
+def most_compact(
+    values: Floats,
+    levels: Sequence[float],
+    fat: float,
+    within: Bools,
+    core: Bools,
+    coarse: CoarseImage,
+    voxel_ml: float,
+) -> tuple[float, Bools] | None:
+    """The most compact brain among blocks that are brighter than fluid and darker than fat.
+
+    Args:
+        values: intensities of the blocks.
+        levels: thresholds between fluid and tissue to try.
+        fat: the intensity from which a block is fat.
+        within: where the brain may be.
+        core: blocks that are brain in any case.
+        coarse: the blocks.
+        voxel_ml: volume of a voxel, ml.
+
+    Returns:
+        The threshold, and the brain, closed and filled: booleans, a block each; None if nothing
+        has a brain's size and place.
+    """
+    best, most = None, 0.0
+    enough = _CORE_SHARE * np.count_nonzero(core)
+    for level in levels:
+        for brain in _candidates(within & (values > level) & (values < fat), coarse, voxel_ml):
+            closed = close_and_fill(brain, coarse)
+            closed_ml = _volume_ml(closed, coarse, voxel_ml)
+            has_place = np.count_nonzero(closed & core) >= enough
+            compact = compactness(closed, coarse)
+            if _LIKELY_ML <= closed_ml <= _CLOSED_ML and has_place and compact > most:
+                best, most = (level, closed), compact
+    return best
+
+
 def cut_free(tissue: Bools, coarse: CoarseImage, voxel_ml: float) -> Bools | None:
     """The brain that an erosion cuts free of other tissue, closed and filled.
 
@@ -77,7 +118,7 @@ def cut_free(tissue: Bools, coarse: CoarseImage, voxel_ml: float) -> Bools | Non
     for brain in _candidates(tissue, coarse, voxel_ml):
         closed = close_and_fill(brain, coarse)
         compact = compactness(closed, coarse)
-        if compact >= _COMPACT_T1 and _volume_ml(closed, coarse, voxel_ml) <= BRAIN_ML[1]:
+        if compact >= COMPACT_T1 and _volume_ml(closed, coarse, voxel_ml) <= BRAIN_ML[1]:
             return closed
         if compact > most:
             best, most = closed, compact

@@ -23,6 +23,7 @@ _RIM_MM = 4.0  # depth from which blocks are used
 _DEEP_MM = 10.0  # depth from which a block counts as deep
 _WINDOWS = (0.25, 0.15, 0.1, 0.1)  # tolerance around white matter, a round each
 _CORTEX_WINDOWS = (0.1, 0.07, 0.07)  # the same around either class
+_NEAR = 0.8, 1.25  # of white matter, where it is known: values that may be white matter
 FIELD_MAX = 2.5
 """The largest plausible correction, as a factor."""
 QUADRATIC, QUARTIC = 10, 35
@@ -136,10 +137,11 @@ def fit_field(coarse: CoarseImage, masks: CoarseMasks, shape: tuple[int, int, in
         # Too few deep blocks for a quadratic: one factor for all.
         return BiasField(_constant(_mode(coarse.mean[masks.brain].astype(np.float64))), 0.0)
     positions = _positions(blocks, coarse, shape)
-    middle = _mode(values[deep])
+    middle = _mode(values[deep], masks.white)
     weights = _constant(middle)
+    near = None if masks.white is None else 1.0
     for window in _WINDOWS:
-        weights = weights / _mode((positions[deep] @ weights) * values[deep])
+        weights = weights / _mode((positions[deep] @ weights) * values[deep], near)
         normalized = (positions @ weights) * values
         weights = _refit(weights, positions, values, deep & (np.abs(normalized - 1) < window))
     cortex = 1.0
@@ -154,7 +156,7 @@ def fit_field(coarse: CoarseImage, masks: CoarseMasks, shape: tuple[int, int, in
     low, high = float(reciprocal.min()), float(reciprocal.max())
     if not 1 / FIELD_MAX < low <= high < FIELD_MAX:
         return BiasField(_constant(middle), None)
-    weights = weights / _mode((positions[deep] @ weights) * values[deep])
+    weights = weights / _mode((positions[deep] @ weights) * values[deep], near)
     return BiasField(weights, range_percent(reciprocal), cortex)
 
 
@@ -208,8 +210,16 @@ def polynomial_terms(axes: list[Doubles], count: int) -> Doubles:
     )
 
 
-def _mode(values: Doubles) -> float:
-    """The most frequent value: the median of the values around the histogram's peak."""
+def _mode(values: Doubles, near: float | None = None) -> float:
+    """The most frequent value: the median of the values around the histogram's peak.
+
+    Args:
+        values: the values.
+        near: only values from 0.8 to 1.25 times this one count, if there are any; None for all.
+    """
+    if near is not None:
+        kept = values[(values > _NEAR[0] * near) & (values < _NEAR[1] * near)]
+        values = kept if kept.size else values
     top = float(np.quantile(values, 0.995))
     counts, edges = np.histogram(values, bins=64, range=(0, top))
     smooth = np.convolve(counts, [1, 4, 6, 4, 1], mode="same")

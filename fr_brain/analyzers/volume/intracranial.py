@@ -31,6 +31,9 @@ _THRESHOLD_MAX = 0.9  # of fluid
 _DEEP_MM = 12.0  # depth of the deep brain
 _CORE_MM = 4.2  # deeper blocks lie wholly inside the brain
 _FLUID_QUANTILE = 0.005  # of the deep brain: the fluid of the ventricles
+_FAT = 1200  # normalized intensity of bright fat on T1: no tissue near the brain's edge has it
+_RIM_MM = 3.0  # outer layer inside the skull: cortex and fluid
+_FAT_EDGE_MM = 2.0  # voxels this near to fat are mixed with it
 _FLUID_MAX = 700  # normalized intensity below which lies no tissue
 
 
@@ -67,6 +70,7 @@ def find_intracranial(
     spacing_mm: Spacing,
     *,
     t1_like: bool,
+    in_fat: bool,
 ) -> IntracranialMasks:
     """Find brain and intracranial space.
 
@@ -76,6 +80,7 @@ def find_intracranial(
         tissue: the least normalized intensity of brain tissue.
         spacing_mm: distance between voxels along z, y, x, mm.
         t1_like: whether grey matter is darker than white, as on T1.
+        in_fat: whether fat is bright, so that what is brighter than tissue is left out.
     """
     depth, rows, columns = normalized.intensities.shape
     brain = np.empty((depth, rows, (columns + 7) // 8), np.uint8)
@@ -87,6 +92,10 @@ def find_intracranial(
         mask &= normalized.upsample(masks.brain, part)
         mask |= normalized.upsample(core, part)
         brain[part] = pack(mask)
+    fat = _near_fat(normalized, core, spacing_mm) if in_fat else None
+    if fat is not None:
+        allowed &= ~fat
+        brain &= ~fat
     brain = dilate_box(brain, _TISSUE_MM, spacing_mm, allowed)
     within = close_ball(brain, columns, _CLOSING_MM[t1_like], spacing_mm)
     if t1_like:
@@ -95,6 +104,8 @@ def find_intracranial(
         inside = around & (within | ~allowed)
     else:
         around = inside = dilate_ball(within, _FLUID_MM, spacing_mm)
+    if fat is not None:
+        inside = inside & ~fat
     level = _skull_threshold(normalized, masks, around, spacing_mm, _FLUID_WEIGHT[t1_like])
     for part in normalized.slabs():
         mask = normalized.intensities[part] >= level
@@ -104,6 +115,41 @@ def find_intracranial(
     allowed &= inside
     allowed |= brain
     return IntracranialMasks(brain, allowed, columns)
+
+
+def bright_rim(
+    normalized: NormalizedImage, masks: IntracranialMasks, level: int, spacing_mm: Spacing
+) -> float:
+    """The share of the outer 3 mm inside the skull that is brighter than a level, 0 to 1.
+
+    Cortex and fluid are there, so on T1 what is as bright as white matter is mostly fat.
+
+    Args:
+        normalized: the box.
+        masks: brain and intracranial space.
+        level: a normalized intensity.
+        spacing_mm: distance between voxels along z, y, x, mm.
+    """
+    outside = dilate_box(~masks.intracranial, _RIM_MM, spacing_mm)
+    rim = masks.intracranial & outside
+    bright = total = 0
+    for part in normalized.slabs():
+        intensities = normalized.intensities[part][masks.unpacked(rim, part)]
+        total += intensities.size
+        bright += int(np.count_nonzero(intensities > level))
+    return bright / max(1, total)
+
+
+def _near_fat(normalized: NormalizedImage, core: Bools, spacing_mm: Spacing) -> Bitmask:
+    """Fat and what is mixed with it, outside of ``core`` (booleans, a block each)."""
+    depth, rows, columns = normalized.intensities.shape
+    fat = np.empty((depth, rows, (columns + 7) // 8), np.uint8)
+    inner = np.empty_like(fat)
+    for part in normalized.slabs():
+        deep = normalized.upsample(core, part)
+        inner[part] = pack(deep)
+        fat[part] = pack((normalized.intensities[part] >= _FAT) & ~deep)
+    return dilate_octahedron(fat, _FAT_EDGE_MM, spacing_mm) & ~inner
 
 
 def _skull_threshold(

@@ -57,19 +57,37 @@ class CoarseMasks:
     """Whether scalp and skull were removed from the image."""
     head_ml: float
     """Volume of ``head``, ml."""
+    white: float | None = None
+    """Intensity of white matter, about, scaled as in ``CoarseImage.mean``; None if not known."""
 
 
-def find_masks(coarse: CoarseImage, voxel_ml: float, *, lower: bool = True) -> CoarseMasks:
-    """Find head and brain.
+@dataclass(frozen=True)
+class HeadMask:
+    """The head, before its brain is looked for; arrays have axes z, y, x, a block each."""
+
+    head: Bools
+    """All that is not air, closed and filled."""
+    depth: Floats
+    """Depth below the surface of ``head``, mm, at most 24."""
+    inner: Bools
+    """The head without its scalp."""
+    stripped: bool
+    """Whether scalp and skull were removed from the image."""
+    head_ml: float
+    """Volume of ``head``, ml."""
+    level: float
+    """Threshold between air and the rest, scaled as in ``CoarseImage.mean``."""
+
+
+def find_head(coarse: CoarseImage, voxel_ml: float) -> HeadMask:
+    """Find the head.
 
     Args:
         coarse: the block means.
         voxel_ml: volume of a voxel, ml.
-        lower: whether lower thresholds are tried where the brain is small or not compact.
 
     Raises:
-        UnreadableImage: the image shows no head or only a part of one, or its brain cannot be
-            separated from the rest.
+        UnreadableImage: the image shows no head or only a part of one.
 
     Source: own; the threshold is Otsu's (1979).
     """
@@ -88,20 +106,40 @@ def find_masks(coarse: CoarseImage, voxel_ml: float, *, lower: bool = True) -> C
     depth = distance_to(~head, coarse.spacing_mm, _PROFILE_MM)
     stripped = head_ml < _STRIPPED_ML and not _has_skull(head, depth, coarse.mean, level)
     if stripped:
-        tissue_level = level
-        inner = head
-        brain = largest(head & (coarse.mean > level))
+        return HeadMask(head, depth, head, stripped, head_ml, level)
+    if not _HEAD_ML[0] <= head_ml <= _HEAD_ML[1]:
+        raise UnreadableImage(
+            f"The object in the image measures {head_ml:.0f} ml; a head measures "
+            f"{_HEAD_ML[0]:.0f} to {_HEAD_ML[1]:.0f} ml."
+        )
+    inner = head & (depth > _SCALP_MM)
+    if not inner.any():
+        raise UnreadableImage("The image shows nothing below the scalp.")
+    return HeadMask(head, depth, inner, stripped, head_ml, level)
+
+
+def find_masks(coarse: CoarseImage, voxel_ml: float, *, lower: bool = True) -> CoarseMasks:
+    """Find head and brain.
+
+    Args:
+        coarse: the block means.
+        voxel_ml: volume of a voxel, ml.
+        lower: whether lower thresholds are tried where the brain is small or not compact.
+
+    Raises:
+        UnreadableImage: the image shows no head or only a part of one, or its brain cannot be
+            separated from the rest.
+
+    Source: own; the threshold is Otsu's (1979).
+    """
+    head = find_head(coarse, voxel_ml)
+    if head.stripped:
+        tissue_level = head.level
+        brain = largest(head.head & (coarse.mean > tissue_level))
     else:
-        if not _HEAD_ML[0] <= head_ml <= _HEAD_ML[1]:
-            raise UnreadableImage(
-                f"The object in the image measures {head_ml:.0f} ml; a head measures "
-                f"{_HEAD_ML[0]:.0f} to {_HEAD_ML[1]:.0f} ml."
-            )
-        inner = head & (depth > _SCALP_MM)
-        if not inner.any():
-            raise UnreadableImage("The image shows nothing below the scalp.")
-        tissue_level = otsu(coarse.mean[inner])
-        tissue_level, brain = find_brain(coarse, inner, tissue_level, voxel_ml, lower=lower)
+        tissue_level = otsu(coarse.mean[head.inner])
+        tissue_level, brain = find_brain(coarse, head.inner, tissue_level, voxel_ml, lower=lower)
+    blocks_ml = coarse.voxels * np.float32(voxel_ml)
     found_ml = float(blocks_ml[brain].sum(dtype=np.float64))
     if not BRAIN_ML[0] <= found_ml <= BRAIN_ML[1]:
         raise UnreadableImage(
@@ -109,21 +147,40 @@ def find_masks(coarse: CoarseImage, voxel_ml: float, *, lower: bool = True) -> C
             f"measures {found_ml:.0f} ml, an adult's brain {BRAIN_ML[0]:.0f} to "
             f"{BRAIN_ML[1]:.0f} ml."
         )
+    return masks_of(head, brain, tissue_level, coarse)
+
+
+def masks_of(head: HeadMask, brain: Bools, tissue_level: float, coarse: CoarseImage) -> CoarseMasks:
+    """The masks of a head whose brain was found.
+
+    Args:
+        head: the head.
+        brain: the brain's tissue; it is closed and filled here.
+        tissue_level: threshold between fluid and brain tissue.
+        coarse: the blocks.
+
+    Raises:
+        UnreadableImage: the brain is only a part of one.
+    """
     _check_extent(brain, coarse.spacing_mm)
     brain = close_and_fill(brain, coarse)
     return CoarseMasks(
-        head=head,
+        head=head.head,
         brain=brain,
         depth=distance_to(~brain, coarse.spacing_mm, _DEPTH_MM),
-        inner=inner,
+        inner=head.inner,
         tissue_level=tissue_level,
-        stripped=stripped,
-        head_ml=head_ml,
+        stripped=head.stripped,
+        head_ml=head.head_ml,
     )
 
 
 def refine_brain_mask_t1(
-    masks: CoarseMasks, coarse: CoarseImage, normalized: Floats, grey: float, voxel_ml: float
+    masks: CoarseMasks,
+    coarse: CoarseImage,
+    normalized: Floats,
+    grey: float,
+    voxel_ml: float,
 ) -> CoarseMasks:
     """Outline the brain of a T1 again, now that its bias field and grey matter are known.
 
@@ -143,12 +200,22 @@ def refine_brain_mask_t1(
     deep = normalized[masks.depth >= _DEPTH_MM]
     if masks.stripped or not deep.size:
         return masks
-    fluid = min(float(np.quantile(deep, _FLUID_QUANTILE)), grey / 2)
-    tissue = masks.inner & (normalized > (fluid + grey) / 2) & (normalized < _FAT_T1)
+    level = tissue_level_t1(deep, grey)
+    tissue = masks.inner & (normalized > level) & (normalized < _FAT_T1)
     brain = cut_free(tissue, coarse, voxel_ml)
     if brain is None:
         return masks
     return replace(masks, brain=brain, depth=distance_to(~brain, coarse.spacing_mm, _DEPTH_MM))
+
+
+def tissue_level_t1(deep: Floats, grey: float) -> float:
+    """The intensity over white matter that is halfway between fluid and grey matter on T1.
+
+    Args:
+        deep: the deep brain over white matter, not empty.
+        grey: grey matter over white.
+    """
+    return (min(float(np.quantile(deep, _FLUID_QUANTILE)), grey / 2) + grey) / 2
 
 
 def is_other_brain(one: CoarseMasks, other: CoarseMasks) -> bool:

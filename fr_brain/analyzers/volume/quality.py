@@ -12,6 +12,7 @@ _LEFT_OVER_MAX = 15.0  # range of the bias field after the correction, %
 _FIELD_MAX = 130.0  # range of the bias field, %: stronger ones were never tried
 _INTRACRANIAL_ML = (1000.0, 2000.0, 2400.0)  # of an adult: the least, the most, of a large head
 _COMPACT = 0.8  # of the outline of a large brain
+_RIM_MAX = 0.1  # share of the outer layer inside the skull that is fat: more makes tissues wrong
 _AT_EDGE_WARN = 0.01  # fraction of the brain's blocks at the edge of the field of view
 
 
@@ -34,6 +35,11 @@ def is_field_corrected(segmentation: Segmentation) -> bool:
     inu = segmentation.field.inu_percent
     left_over = segmentation.left_over_percent or 0.0
     return inu is not None and inu <= _FIELD_MAX and left_over <= _LEFT_OVER_MAX
+
+
+def is_free_of_fat(segmentation: Segmentation) -> bool:
+    """Whether so little fat counts as brain that volumes of grey and white matter are measured."""
+    return (segmentation.fat_in_rim or 0.0) <= _RIM_MAX
 
 
 def quality_warnings(
@@ -99,6 +105,16 @@ def quality_warnings(
         reasons["strong_field"] = (
             f"The bias field varies by {segmentation.field.inu_percent:.0f} %. It was corrected, "
             "but volumes of grey and white matter may be wrong by 20 %."
+        )
+    if not is_free_of_fat(segmentation):
+        reasons["bright_fat"] = (
+            "Fat is brighter than white matter, and a part of it counts as brain: the volumes of "
+            "grey and white matter are withheld."
+        )
+    elif segmentation.fat_in_rim is not None:
+        reasons["bright_fat"] = (
+            "The brain was found between fat that is as bright as tissue: a part of the fat may "
+            "count as brain, so volumes may be too large by 15 %."
         )
     if segmentation.t1_like and "grey" not in segmentation.volumes_ml:
         reasons["no_tissues"] = (

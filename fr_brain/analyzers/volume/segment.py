@@ -13,7 +13,7 @@ import numpy.typing as npt
 from common.domain.scan import BrainScan
 from fr_brain.analyzers.volume.bitmask import Bitmask
 from fr_brain.analyzers.volume.components import MeasuredLesion
-from fr_brain.analyzers.volume.field import BiasField, fit_field
+from fr_brain.analyzers.volume.field import BiasField
 from fr_brain.analyzers.volume.image import (
     CanonicalImage,
     CoarseImage,
@@ -24,24 +24,16 @@ from fr_brain.analyzers.volume.image import (
 from fr_brain.analyzers.volume.intracranial import (
     IntracranialMasks,
     blocks_around,
+    bright_rim,
     find_intracranial,
 )
 from fr_brain.analyzers.volume.lesions import find_lesions
-from fr_brain.analyzers.volume.masks import (
-    CoarseMasks,
-    edge_fraction,
-    find_masks,
-    is_other_brain,
-    refine_brain_mask_t1,
-)
+from fr_brain.analyzers.volume.masks import CoarseMasks
 from fr_brain.analyzers.volume.normalize import WHITE, NormalizedImage, normalize
+from fr_brain.analyzers.volume.outline_head import outline_head, outline_t1_again
 from fr_brain.analyzers.volume.refine import refine_field
-from fr_brain.analyzers.volume.strong_field import (
-    find_again,
-    fit_first,
-    is_strong,
-    left_over_percent,
-)
+from fr_brain.analyzers.volume.registration.tissue_map import blocks_to_mm
+from fr_brain.analyzers.volume.strong_field import left_over_percent
 from fr_brain.analyzers.volume.thresholds import (
     TissueThresholds,
     find_thresholds,
@@ -61,15 +53,12 @@ _DEEP_MM = 12.0  # depth of the deep brain
 _MAD = 0.6745  # median absolute value of a standard normal distribution
 _FLANK_SIGMAS, _TISSUE_MAX = 2.45, 1.35  # end of healthy tissue on FLAIR over white matter
 _LOAD_MAX = 0.15  # lesions over the brain's tissue, by volume
-_AT_EDGE_MAX = 0.06  # fraction of the brain's blocks at the edge of the field of view
 _TISSUE = 620  # normalized intensity from which FLAIR shows tissue instead of fluid
 _GREY_TO_WHITE = 0.6, 3.0  # grey over white matter, by volume
 _LIKELY_T1, _POSSIBLE_T1 = (0.9, 2.5), (0.5, 3.0)  # the same on T1: measured; brain measured
 _SIMILAR_MAX = 1.12  # grey over white matter on FLAIR, up to which they may look alike
 _CONTRAST_MIN = 1.05  # the same: below, their volumes are withheld
 _CONTRAST_SPACING_MM = 1.5  # coarser voxels mix grey matter with fluid, so it looks darker
-_T1_UNSURE = (0.88, 1.0)  # the same, where a contrast in the header decides
-_T1_BELOW = 0.97  # grey over white matter, by intensity, below which an image is T1-like
 
 
 @dataclass(frozen=True)
@@ -98,6 +87,9 @@ class Segmentation:
     left_over_percent: float | None
     """Range of the bias field that is left after the correction of a strong one, %; infinite if
     even the brain's outline is doubtful; None if the field is not strong."""
+    fat_in_rim: float | None
+    """On T1 with bright fat, the share of the outer layer inside the skull that is as bright as
+    white matter, 0 to 1; else None."""
 
     @property
     def noise_percent(self) -> float | None:
@@ -161,34 +153,19 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
     """
     image = canonical_image(scan, voxels)
     coarse = coarsen(image)
-    masks = find_masks(coarse, image.voxel_ml)
-    if edge_fraction(masks.brain) > _AT_EDGE_MAX:
-        raise UnreadableImage(
-            "The brain extends beyond the field of view: a part of it is missing."
-        )
     shape = (image.view.shape[0], image.view.shape[1], image.view.shape[2])
-    field = fit_first(coarse, masks, shape, image.voxel_ml)
-    strong = is_strong(field)
-    if strong:
-        masks, field = find_again(field, coarse, masks, shape, image.voxel_ml)
-    t1_like = field.grey is not None and field.grey < _T1_BELOW
-    if field.grey is None or (
-        scan.declared_contrast in ("t1", "flair") and _T1_UNSURE[0] <= field.grey <= _T1_UNSURE[1]
-    ):
-        t1_like = scan.declared_contrast == "t1"
+    to_mm = blocks_to_mm(image, coarse, np.array(scan.affine))
+    outline = outline_head(scan, coarse, shape, image.voxel_ml, to_mm)
+    masks, field, t1_like = outline.masks, outline.field, outline.t1_like
     if field.grey is not None and not t1_like and field.inu_percent is not None:
         field = refine_field(field, image, coarse, masks)
-    left_over = left_over_percent(field, coarse, masks, shape, image.voxel_ml) if strong else None
+    left_over = None
+    if outline.strong:
+        left_over = left_over_percent(field, coarse, masks, shape, image.voxel_ml, outline.find)
     blocks = coarse.mean * field.on_blocks(coarse, shape)
-    if t1_like and field.grey is not None:
-        first = masks
-        masks = refine_brain_mask_t1(first, coarse, blocks, field.grey, image.voxel_ml)
-        if is_other_brain(first, masks):
-            # The field was fitted on too little or too much: fit and outline once more.
-            again = fit_field(coarse, masks, shape)
-            if again.inu_percent is not None and again.grey is not None and again.grey < _T1_BELOW:
-                field, blocks = again, coarse.mean * again.on_blocks(coarse, shape)
-                masks = refine_brain_mask_t1(masks, coarse, blocks, again.grey, image.voxel_ml)
+    if t1_like:
+        field, masks = outline_t1_again(outline, coarse, shape, image.voxel_ml, to_mm)
+        blocks = coarse.mean * field.on_blocks(coarse, shape)
     normalized = normalize(image, coarse, blocks_around(coarse, masks), field)
     zone = white_matter_zone(blocks, masks, coarse, t1_like=t1_like)
     thresholds = find_thresholds(normalized, masks, zone, t1_like=t1_like)
@@ -206,7 +183,7 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
     tissues = find_tissues(normalized, masks, thresholds, t1_like=t1_like)
     begins = (tissues.csf + tissues.grey) // 2 if t1_like else _TISSUE
     intracranial_masks = find_intracranial(
-        normalized, masks, begins, image.spacing_mm, t1_like=t1_like
+        normalized, masks, begins, image.spacing_mm, t1_like=t1_like, in_fat=outline.in_fat
     )
     detected = find_lesions(
         normalized,
@@ -223,6 +200,13 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
         if t1_like
         else find_csf_adjacent(normalized, intracranial_masks, tissues, image.spacing_mm)
     )
+    fat_in_rim = (
+        bright_rim(
+            normalized, intracranial_masks, (tissues.grey + tissues.white) // 2, image.spacing_mm
+        )
+        if outline.in_fat
+        else None
+    )
     voxel_counts = tissue_volumes(
         normalized, intracranial_masks, tissues, csf_adjacent, detected.labels
     )
@@ -231,7 +215,7 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
     return Segmentation(
         image, coarse, masks, field, normalized, intracranial_masks, thresholds, tissues,
         detected.lesions, detected.labels,
-        volumes, t1_like, csf_adjacent, left_over,
+        volumes, t1_like, csf_adjacent, left_over, fat_in_rim,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ make a quartic. ``METHOD.md`` explains the constants.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,8 @@ STRONG_PERCENT = 50.0
 """Range of the field, %, from which it is found twice."""
 
 Shape = tuple[int, int, int]
+FindMasks = Callable[[CoarseImage, float], CoarseMasks]
+"""Head and brain of blocks, given the volume of a voxel in ml; raises ``UnreadableImage``."""
 
 
 def is_strong(field: BiasField) -> bool:
@@ -49,7 +52,12 @@ def fit_first(coarse: CoarseImage, masks: CoarseMasks, shape: Shape, voxel_ml: f
 
 
 def find_again(
-    field: BiasField, coarse: CoarseImage, masks: CoarseMasks, shape: Shape, voxel_ml: float
+    field: BiasField,
+    coarse: CoarseImage,
+    masks: CoarseMasks,
+    shape: Shape,
+    voxel_ml: float,
+    find: FindMasks = find_masks,
 ) -> tuple[CoarseMasks, BiasField]:
     """Masks and field of an image under a strong field.
 
@@ -59,13 +67,14 @@ def find_again(
         masks: head and brain as first found.
         shape: voxels of the volume along z, y, x.
         voxel_ml: volume of a voxel, ml.
+        find: finds head and brain.
 
     Returns:
         New masks and a quartic; what was given where nothing better is found.
     """
     even = _evened(coarse, field, shape)
     try:
-        again = find_masks(even, voxel_ml)
+        again = find(even, voxel_ml)
     except UnreadableImage:
         return masks, field
     rest = fit_field(even, again, shape)
@@ -73,14 +82,19 @@ def find_again(
 
 
 def left_over_percent(
-    field: BiasField, coarse: CoarseImage, masks: CoarseMasks, shape: Shape, voxel_ml: float
+    field: BiasField,
+    coarse: CoarseImage,
+    masks: CoarseMasks,
+    shape: Shape,
+    voxel_ml: float,
+    find: FindMasks = find_masks,
 ) -> float:
     """Range of the field that is still found in the corrected image, %; arguments as for
     ``find_again``. Infinite if the corrected image shows another brain or none, so that neither
     field nor outline can be trusted."""
     even = _evened(coarse, field, shape)
     try:
-        again = find_masks(even, voxel_ml)
+        again = find(even, voxel_ml)
     except UnreadableImage:
         return math.inf
     rest = fit_field(even, again, shape).inu_percent

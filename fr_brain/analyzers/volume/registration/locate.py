@@ -8,9 +8,9 @@ from common.domain.findings import HeadRegistration, Region, RegionCounts
 from common.domain.scan import BrainScan
 from common.domain.types import Affine
 from fr_brain.analyzers.volume.registration.align import Matrix
+from fr_brain.analyzers.volume.registration.map_segmentation import tissue_map
 from fr_brain.analyzers.volume.registration.regions import place_lesions
 from fr_brain.analyzers.volume.registration.register import register
-from fr_brain.analyzers.volume.registration.tissue_map import tissue_map
 from fr_brain.analyzers.volume.segment import Segmentation
 
 TEMPLATE = "MNI152 (ICBM 152 nonlinear symmetric 2009a), 4 mm, affine"

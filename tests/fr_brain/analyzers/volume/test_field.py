@@ -1,5 +1,7 @@
 """A planted bias field is found and removed."""
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -76,3 +78,16 @@ def test_planes_and_blocks_are_the_quadratic_at_their_places() -> None:
     np.testing.assert_allclose(planes, expected[5:12, :, 5:], rtol=1e-4, atol=1e-5)
     coarse, _, _ = head(np.ones(SHAPE), 18)
     np.testing.assert_allclose(field.on_blocks(coarse, SHAPE), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_where_white_matter_is_known_no_larger_class_is_taken_for_it() -> None:
+    """Most of the deep brain is grey matter, as where the outline has lost white matter."""
+    coarse, masks, depth = head(planted(), 18)
+    share = np.random.default_rng(6).random(SHAPE) < 0.6
+    dim = np.where(share & (depth > 8), np.float32(0.7), np.float32(1)) * coarse.mean
+    coarse = replace(coarse, mean=dim.astype(np.float32))
+    deep = depth > 11
+    alone = (fit_field(coarse, masks, SHAPE).on_blocks(coarse, SHAPE) * dim)[deep & ~share]
+    known = fit_field(coarse, replace(masks, white=0.6), SHAPE).on_blocks(coarse, SHAPE) * dim
+    assert np.median(alone) == pytest.approx(1 / 0.7, rel=0.1)
+    assert np.median(known[deep & ~share]) == pytest.approx(1, rel=0.03)

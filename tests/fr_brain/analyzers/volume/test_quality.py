@@ -1,10 +1,14 @@
 """A report measures noise and field, and warns about what makes its results doubtful."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from common.domain.findings import Verdict
 from fr_brain.analyzers.volume.analyzer import VolumeAnalyzer
+from fr_brain.analyzers.volume.quality import is_free_of_fat, quality_warnings
+from fr_brain.analyzers.volume.segment import segment
 from fr_pacs.sources.phantom.source import Recipe, make_phantom
 from tests.fr_brain.analyzers.volume.heads import (
     ONE_MM,
@@ -88,3 +92,14 @@ def test_findings_have_no_confidence_where_the_outline_is_doubted() -> None:
     assert "intracranial" in findings.quality.flags
     assert lesions.count
     assert all(lesion.confidence is None for lesion in lesions.largest)
+
+
+@pytest.mark.parametrize(("share", "free"), [(None, True), (0.05, True), (0.2, False)])
+def test_tissues_are_withheld_where_fat_counts_as_brain(share: float | None, free: bool) -> None:
+    phantom = make_phantom(31, 2, SIZE, Recipe(contrast="t1"))
+    scan, voxels = scan_of(phantom.voxels, phantom.affine)
+    segmentation = replace(segment(scan, voxels), fat_in_rim=share)
+    assert is_free_of_fat(segmentation) is free
+    reasons = quality_warnings(scan, segmentation, None, plausible=True)
+    assert ("bright_fat" in reasons) is (share is not None)
+    assert ("withheld" in reasons.get("bright_fat", "")) is not free

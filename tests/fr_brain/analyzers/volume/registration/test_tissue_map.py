@@ -3,36 +3,15 @@
 import numpy as np
 import pytest
 
+from fr_brain.analyzers.volume.image import canonical_image, coarsen
 from fr_brain.analyzers.volume.registration.tissue_map import (
     TissueMap,
-    tissue_map,
+    blocks_to_mm,
     voxels_to_mm,
 )
 from fr_brain.analyzers.volume.segment import segment
-from fr_pacs.sources.phantom.source import Recipe, make_phantom
+from fr_pacs.sources.phantom.source import make_phantom
 from tests.fr_brain.analyzers.volume.heads import SEED, SIZE, scan_of, turned
-
-
-def test_the_shares_are_those_of_the_head_wherever_its_axes_lie() -> None:
-    phantom = make_phantom(SEED, 1, SIZE, Recipe(healthy_chance=0))
-    maps = []
-    for axes, flips in (((0, 1, 2), (False,) * 3), ((2, 0, 1), (True, False, True))):
-        array, affine = turned(phantom, axes, flips)
-        scan, voxels = scan_of(array, affine)
-        segmentation = segment(scan, voxels)
-        maps.append(tissue_map(segmentation, affine[:3]))
-    volumes = segmentation.volumes_ml
-    for one in maps:
-        block_ml = abs(np.linalg.det(one.to_mm[:, :3])) / 1000
-        inside_ml = float(one.inside.sum()) * block_ml
-        assert inside_ml == pytest.approx(volumes["intracranial"], rel=0.03)
-        white_ml = float(one.white.sum()) * block_ml
-        assert white_ml == pytest.approx(volumes["white"] + volumes["lesion"], rel=0.25)
-        assert np.all(one.grey + one.white <= one.inside + 1e-5)
-    centres = [one.inside.ravel() @ one.points() / one.inside.sum() for one in maps]
-    assert centres[0] == pytest.approx(centres[1], abs=0.5)
-    brain = np.argwhere(phantom.truth.brain).mean(axis=0)
-    assert centres[0] == pytest.approx(np.array(phantom.affine) @ [*brain, 1], abs=3)
 
 
 def test_a_voxel_has_the_place_that_the_affine_gives() -> None:
@@ -52,3 +31,14 @@ def test_halving_keeps_places_and_leaves_thick_slices() -> None:
     assert half.grey.shape == (3, 2, 3)
     assert half.grey[0, 0].tolist() == [0.5, 2.5, 4.5]
     assert half.points()[0] == pytest.approx(to_mm @ [0, 0.5, 0.5, 1])
+
+
+def test_blocks_lie_in_the_middle_of_their_voxels() -> None:
+    phantom = make_phantom(SEED, 1, SIZE)
+    scan, voxels = scan_of(phantom.voxels, np.array(phantom.affine))
+    image = canonical_image(scan, voxels)
+    coarse = coarsen(image)
+    own = voxels_to_mm(image, np.array(phantom.affine)[:3])
+    middle = [first * f + (f - 1) / 2 for first, f in zip((3, 2, 1), coarse.factor, strict=True)]
+    to_mm = blocks_to_mm(image, coarse, np.array(phantom.affine)[:3])
+    assert to_mm @ [3, 2, 1, 1] == pytest.approx(own @ [*middle, 1])
