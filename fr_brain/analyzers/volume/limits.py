@@ -14,7 +14,7 @@ _TESTED = (
 )
 _T1 = (
     "On T1 images, the analyzer looks only for dark lesions inside white matter that touch neither "
-    "grey matter nor fluid; it found 7 % of the soft lesions on 20 synthetic heads."
+    "grey matter nor fluid; it found 6 % of the soft lesions on 20 synthetic heads."
 )
 _WHERE = (
     " The analyzer does not look in the outer 4 mm of the brain, and counts lesions that touch as "

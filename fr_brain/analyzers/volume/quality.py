@@ -114,7 +114,7 @@ def quality_warnings(
     elif segmentation.fat_in_rim is not None:
         reasons["bright_fat"] = (
             "The brain was found between fat that is as bright as tissue: a part of the fat may "
-            "count as brain, so volumes may be too large by 15 %."
+            "count as brain, so its volumes may be too large by up to 25 %."
         )
     if segmentation.t1_like and "grey" not in segmentation.volumes_ml:
         reasons["no_tissues"] = (
