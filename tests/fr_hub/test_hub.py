@@ -20,6 +20,7 @@ from common.store.scans import Scans
 from common.wire.blocking_connection import Channel
 from common.wire.messages import Ack, Report, Scan
 from fr_hub import hub
+from fr_hub.client import ReportClient
 from tests.factories import (
     LONG_AGO,
     chunks_of,
@@ -69,6 +70,30 @@ def test_a_new_report_leaves_at_once_however_seldom_the_hub_looks(
             assert next_report(channel) == scan_id
             assert time.monotonic() - began < 2
             channel.send(Ack((scan_id,)))
+
+
+def test_a_new_report_wakes_only_the_client_of_its_fr_pacs(
+    store: DBManager, pacs: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken: list[str] = []
+    wake = ReportClient.wake
+
+    def waking(self: ReportClient, named: str | None = None) -> None:
+        woken.append(self._pacs)
+        wake(self, named)
+
+    monkeypatch.setattr(ReportClient, "wake", waking)
+    addresses = {"pacs-1": pacs.address, "pacs-2": ("127.0.0.1", free_port())}
+    with (
+        running_hub(store, hub_settings(hub_pacs=addresses, hub_poll_s=60)),
+        contextlib.closing(pacs.accept()) as channel,
+    ):
+        until(lambda: set(woken) == addresses.keys())  # earlier reports were not announced
+        [report] = make_reports(store, 1)
+        assert next_report(channel) == report.scan_id
+        make_reports(store, 2)
+        assert len(next_reports(channel, 2)) == 2
+    assert sorted(woken[2:]) == ["pacs-1", "pacs-1", "pacs-2"]
 
 
 def test_a_pacs_that_sends_scans_is_connected_to_at_once(

@@ -1,6 +1,7 @@
 """The reports of uploaded scans count as delivered when they can be read, and the trail says so."""
 
 import contextlib
+import time
 
 import pytest
 
@@ -67,6 +68,23 @@ def test_reports_that_come_one_after_the_other_are_delivered_together(
         if one["kind"] == "send"
     ]
     assert sorted(map(sorted, together_sent)) == sorted([[first.key], sorted(later)])
+
+
+def test_a_report_of_a_fr_pacs_wakes_nobody_here(
+    context: WebContext, store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "POLL_S", 60.0)
+    searched: list[str] = []
+    monkeypatch.setattr(delivery, "deliver", lambda _, source: searched.append(source))
+    with delivering(context.store, ["web"], context.log):
+        until(lambda: len(searched) >= 2)  # at the start, and as earlier reports are unannounced
+        time.sleep(2 * delivery.PAUSE_S)
+        before = len(searched)
+        make_reports(store, 1)
+        time.sleep(0.5)
+        assert len(searched) == before
+        make_reports(store, 1, pacs="web")
+        until(lambda: len(searched) > before)
 
 
 def test_several_instances_deliver_each_report_once(context: WebContext, store: DBManager) -> None:
