@@ -37,6 +37,10 @@ _COUNTED_MAX = 10_000_000
 _RESTORE = "restore the scan from a backup, or remove it: make erase ID=<scan> APPLY=1"
 _NO_REPORT = "make it again: make requeue ID=<scan>"
 _LABELS = "restore brain_labels from a backup, or make them again: make reanalyze ID=<scan>"
+_UNSTORED = "acknowledged but not in the store"
+_REPORTED_TWICE = "reported twice to Fr-PACS"
+_IN_LEDGER = frozenset({_UNSTORED, _REPORTED_TWICE})
+"""Only a ledger shows these gaps: without one, a count of 0 would promise what nobody checked."""
 _ADVICE: Mapping[str, str] = {
     "Done without a report": _NO_REPORT,
     "stored voxels are missing": _RESTORE,
@@ -102,8 +106,8 @@ class StoreVerdict(Frozen):
             "Done without a report": self.done_without_report,
             "report without a scan": self.report_without_scan,
             "Error with a report": self.error_with_report,
-            "acknowledged but not in the store": self.acknowledged_missing,
-            "reported twice to Fr-PACS": self.reported_twice,
+            _UNSTORED: self.acknowledged_missing,
+            _REPORTED_TWICE: self.reported_twice,
             "report or history does not match the scan's revision": self.revisions_wrong,
             "stored voxels are missing": self.voxels_missing,
             "stored voxels have another hash": self.voxels_damaged,
@@ -224,8 +228,10 @@ def _read_ledger(path: Path, store: DBManager) -> dict[str, Counter[str]]:
                     events.setdefault(name, Counter())[event] += 1
                 except (ValueError, KeyError, TypeError) as error:
                     raise SettingsError(f"LEDGER={str(path)!r}: not a ledger of Fr-PACS") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"LEDGER={str(path)!r}: cannot be read: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"LEDGER={str(path)!r}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"LEDGER={str(path)!r}: not a ledger of Fr-PACS") from error
     return _by_key(events, store)
 
 
@@ -274,7 +280,10 @@ def show(verdict: StoreVerdict, console: Console) -> None:
         table.add_row("interrupted uploads, chunks left", f"{verdict.orphans:,}")
     table.add_section()
     for kind, ids in verdict.by_kind().items():
-        table.add_row(kind, f"{len(ids):,}", style="red" if ids else "")
+        if kind in _IN_LEDGER and verdict.acknowledged is None:
+            table.add_row(f"{kind} (needs LEDGER=file)", "-")
+        else:
+            table.add_row(kind, f"{len(ids):,}", style="red" if ids else "")
     console.print(table)
     for kind, ids in verdict.by_kind().items():
         for key in ids:

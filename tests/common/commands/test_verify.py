@@ -203,7 +203,7 @@ def test_a_file_that_is_not_a_ledger_is_refused(
 
 @pytest.mark.parametrize("name", ["absent", "."])
 def test_an_unreadable_ledger_is_refused(store: DBManager, tmp_path: Path, name: str) -> None:
-    with pytest.raises(SettingsError, match=r"LEDGER=.*cannot be read"):
+    with pytest.raises(SettingsError, match=r"LEDGER='.*': cannot be read: [A-Z][a-z ]*$"):
         verify(store, tmp_path / name)
 
 
@@ -224,7 +224,21 @@ def test_people_see_counts_and_each_gap_by_id(store: DBManager) -> None:
     assert f"Done without a report: {report.key}" in text
     assert "Done without a report: make it again: make requeue ID=<scan>" in text
     assert "\n1 gap\n" in text
-    assert "LEDGER" not in text
+    assert "acknowledged (LEDGER)" not in text
+
+
+def test_what_only_a_ledger_shows_has_no_count_without_one(
+    store: DBManager, tmp_path: Path
+) -> None:
+    kinds = ("acknowledged but not in the store", "reported twice to Fr-PACS")
+    without = [line for line in shown(verify(store)).splitlines() if any(k in line for k in kinds)]
+    assert [line.split("│")[2].strip() for line in without] == ["-", "-"]
+    assert all("(needs LEDGER=file)" in line for line in without)
+    ledger = tmp_path / "ledger.jsonl"
+    ledger.touch()
+    checked = shown(verify(store, ledger)).splitlines()
+    counts = [line.split("│")[2].strip() for line in checked if any(k in line for k in kinds)]
+    assert counts == ["0", "0"]
 
 
 def test_reports_that_wait_and_undeliverable_ones_are_shown_and_are_no_gaps(
