@@ -8,6 +8,7 @@ that of its field in capitals.
 import argparse
 import inspect
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -112,6 +113,24 @@ def _error(parser: argparse.ArgumentParser, message: str) -> NoReturn:
     argparse.ArgumentParser.error(parser, message)
 
 
+_METAVARS = {
+    "Path": "PATH",
+    "bool": "{0,1}",
+    "datetime": "TIME",
+    "float": "NUMBER",
+    "int": "NUMBER",
+    "str": "TEXT",
+}
+_NO_DEFAULT = re.compile(r" \(default: (None|\(\)|\{\}|frozenset\(\))\)$")
+
+
+def _metavar(annotation: str) -> str:
+    """What the help shows for a value, instead of its Python type."""
+    if annotation.startswith("{"):  # the values of an enum are accepted in lower case
+        return annotation.lower()
+    return "VALUE" if "[" in annotation else _METAVARS.get(annotation, annotation)
+
+
 class _Options:
     """Adds the options to the parser: a program's own first, then those of all programs."""
 
@@ -122,6 +141,10 @@ class _Options:
         name = keywords.get("dest")
         if not SECRETS.isdisjoint(options) or name in INTERNAL:
             return parser.add_argument(*options, dest=name, help=argparse.SUPPRESS)
+        if "metavar" in keywords:
+            keywords["metavar"] = _metavar(keywords["metavar"])
+        if "help" in keywords:
+            keywords["help"] = _NO_DEFAULT.sub("", keywords["help"])
         if name not in StoreSettings.model_fields:
             return parser.add_argument(*options, **keywords)
         if self._of_all is None:

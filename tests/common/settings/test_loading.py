@@ -289,3 +289,25 @@ def test_help_shows_the_programs_own_options_first_and_none_that_are_internal(
     assert "\n  --limit" not in of_all
     assert "\n  --data-dir" not in own
     assert "\n  --data-dir" in of_all
+
+
+@pytest.mark.parametrize("kind", [HubSettings, ListSettings, PacsSettings])
+def test_help_names_no_python_type_and_no_empty_default(
+    kind: type[Settings], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        load_settings(kind, "fr", ["--help"])
+    printed = capsys.readouterr().out
+    for python in ("tuple", "dict[", "frozenset", "None", "()", " Path", " bool", " datetime"):
+        assert python not in printed
+    assert "--insecure-plaintext-network yes-patient-data-may-be-read" in printed
+
+
+def test_help_shows_values_as_they_are_written(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        load_settings(PacsSettings, "fr pacs", ["--help"])
+    printed = capsys.readouterr().out
+    assert "--priority {stat,urgent,routine,background}" in printed
+    assert "--watch {0,1}" in printed
+    assert "--pacs-port NUMBER" in printed
+    assert "(default: 7302)" in printed
