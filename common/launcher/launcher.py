@@ -209,7 +209,7 @@ def only_one(data_dir: Path) -> Iterator[None]:
         except BlockingIOError:
             raise AlreadyRunning(
                 f"'fr all' is already running on {data_dir}: stop it first (Ctrl-C there), "
-                "or set another DATA_DIR, HUB_PORT and PACS_PORT"
+                "or set another DATA_DIR, HUB_PORT, PACS_PORT and WEB_PORT"
             ) from None
         yield
 

@@ -113,8 +113,10 @@ def test_the_launcher_writes_the_summary_and_fr_pacs_the_ledger(
 def test_only_one_launcher_holds_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "data"
     with only_one(folder):
-        with pytest.raises(AlreadyRunning, match="already running"), only_one(folder):
+        with pytest.raises(AlreadyRunning, match="already running") as refused, only_one(folder):
             pass
+        for setting in ("DATA_DIR", "HUB_PORT", "PACS_PORT", "WEB_PORT"):
+            assert setting in str(refused.value)
         with only_one(tmp_path / "other"):
             pass
     with only_one(folder):
