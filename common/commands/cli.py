@@ -40,7 +40,8 @@ class Command:
 
 COMMANDS: Mapping[str, Command] = {
     "all": Command(
-        "run all three units on this machine, with an embedded MongoDB", "common.launcher.launcher"
+        "run all units and the page on this machine, with an embedded MongoDB",
+        "common.launcher.launcher",
     ),
     "hub": Command("run Fr-HUB: receive scans, deliver reports", "fr_hub"),
     "brain": Command("run Fr-BRAIN: analyse scans", "fr_brain"),

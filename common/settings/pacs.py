@@ -55,8 +55,8 @@ class PacsSettings(WireSettings):
     )
     source: Path | None = Field(
         default=None,
-        description="file, folder, or zip or tar archive to send: NIfTI, Analyze, MGH or DICOM; if "
-        "unset, synthetic scans",
+        description="file, folder, or zip or tar archive to send: NIfTI, Analyze, MGH, DICOM or "
+        "ECGs; if unset, synthetic scans",
     )
     watch: bool = Field(
         default=False,
