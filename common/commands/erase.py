@@ -43,6 +43,7 @@ def main() -> int:
         raise SettingsError("give either ID=<scan>,… or SUBJECT=<pseudonym>")
     with open_existing_store(settings) as store:
         keys, unknown, damaged = chosen(store, settings)
+        erased = _erased(store, keys)
         resumed = 0
         if settings.apply:
             with recorded_command(
@@ -55,15 +56,25 @@ def main() -> int:
             count = _list(store, keys)
     for name in unknown:
         _print(f"{name!r}: no such scan")
+    for key in erased:
+        _print(f"{key}: already erased")
     for key in damaged:
         _print(f"{key}: its header is damaged, so it may be the subject's: erase it by its ID")
     nobody = settings.subject is not None and not keys and not resumed
     if nobody:
         _print(f"no scan of this subject is stored: {WHERE_PSEUDONYMS_ARE}")
     scans = "1 scan" if count == 1 else f"{count:,} scans"
-    done = "erased" if settings.apply else "to erase (APPLY=1 erases them)"
+    them = "it" if count == 1 else "them"
+    done = "erased" if settings.apply else f"to erase (APPLY=1 erases {them})"
     _print(f"{scans} {done}")
     return Exit.FAILED if unknown or damaged or nobody else Exit.OK
+
+
+def _erased(store: DBManager, keys: list[str]) -> list[str]:
+    left: set[str] = set()
+    for start in range(0, len(keys), _PAGE):
+        left |= {scan.key for scan in store.erasure.erasable(keys[start : start + _PAGE])}
+    return [key for key in keys if key not in left]
 
 
 def _list(store: DBManager, keys: list[str]) -> int:

@@ -43,8 +43,14 @@ def test_it_lists_first_and_erases_if_asked_to(store: DBManager, tmp_path: Any) 
     ran = run_erase(store, tmp_path, SUBJECT="p-1", APPLY="1")
     assert (ran.returncode, ran.stdout) == (0, "2 scans erased\n")
     assert {state_of(store, key) for key in mine} == {ERASED}
+    ran = run_erase(store, tmp_path, ID=other.scan_id)
+    assert ran.stdout == f"{other.key}: To Do\n1 scan to erase (APPLY=1 erases it)\n"
     ran = run_erase(store, tmp_path, ID=f"{other.scan_id},unknown", APPLY="1")
     assert (ran.returncode, ran.stdout) == (1, "'unknown': no such scan\n1 scan erased\n")
+    for apply, done in (("0", "to erase (APPLY=1 erases them)"), ("1", "erased")):
+        ran = run_erase(store, tmp_path, ID=other.scan_id, APPLY=apply)
+        already = f"{other.key}: already erased\n0 scans {done}\n"
+        assert (ran.returncode, ran.stdout) == (0, already)
     verdict = AuditVerifier(store).run()
     assert (verdict.total, verdict.events["erase"]) == (0, 4)
     assert "p-1" not in str(list(inside(store).find()))
