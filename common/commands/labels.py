@@ -48,7 +48,7 @@ class Labels:
                 self._known.executemany("INSERT OR IGNORE INTO labels VALUES (?, ?)", found)
         except FileNotFoundError:
             # Of settings for a first run that is still to come.
-            command_log().warning("no scan labels: this file does not exist yet", path=str(path))
+            command_log().warning("no file names: nothing exists at this path yet", path=str(path))
         except OSError as error:
             raise SettingsError(f"{name}={str(path)!r}: {error.strerror}") from error
         except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:

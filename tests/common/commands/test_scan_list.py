@@ -146,7 +146,7 @@ def test_files_that_are_not_there_yet_have_no_labels_and_others_are_refused(
     ran = run(store, tmp_path, REPORTS="to-come", JSON="1")
     assert ran.returncode == Exit.OK
     assert len(json.loads(ran.stdout)) == 1
-    assert "no scan labels" in ran.stderr
+    assert "no file names: nothing exists at this path yet" in ran.stderr
     (tmp_path / "index.csv").write_text("name,age\n")
     for setting, path, why in (
         ("REPORTS", ".", "Fr-PACS did not write its index.csv"),
