@@ -78,8 +78,10 @@ def list_scans() -> int:
             count = show(scans, Console(), settings.limit)
     for name in unknown:
         command_log().warning("no such scan", id=name)
-    if settings.subject is not None and count == 0:
-        Console().print(f"no scan of this subject is stored: {WHERE_PSEUDONYMS_ARE}")
+    others = settings.ids or settings.states or settings.pacs or settings.since
+    if settings.subject is not None and count == 0 and not others:
+        Console().print(f"no scan was first sent with this subject: {WHERE_PSEUDONYMS_ARE}")
+        Console().print("make erase SUBJECT=… also lists scans that were sent again with it")
     return Exit.FAILED if unknown else Exit.OK
 
 

@@ -107,6 +107,15 @@ def test_a_subject_without_scans_is_told_what_a_subject_is(
     assert "SUBJECT is a pseudonym, not the PatientID: make list and" in ran.stdout.replace(
         "\n", " "
     )
+    assert "make erase SUBJECT=… also lists scans that were sent again" in ran.stdout
+
+
+def test_a_subject_whose_scans_other_filters_exclude_is_not_called_unknown(
+    store: DBManager, tmp_path: Path
+) -> None:
+    make_claimable(store, 1, subject="p-1")
+    ran = run(store, tmp_path, SUBJECT="p-1", STATE="Error")
+    assert (ran.returncode, ran.stdout) == (Exit.OK, "0 scans\n")
 
 
 def test_a_scan_has_the_labels_of_its_files_where_they_are_known(
