@@ -119,9 +119,14 @@ def phrase_of(status: int) -> str:
         return f"status {status}"
 
 
+CHECK_THE_KEY = "check its key, <scan_id>@<pacs>"
+"""Commands take the id of a scan alone, so people send it to the API, too."""
+
+
 def not_found(what: str) -> Problem:
     """There is no such thing, or it belongs to another tenant: the answers are the same."""
-    return Problem(404, "not_found", f"There is no such {what}; check its id.")
+    remedy = CHECK_THE_KEY if what == "scan" else "check its id"
+    return Problem(404, "not_found", f"There is no such {what}; {remedy}.")
 
 
 def _field_error(one: Mapping[str, Any], route: object) -> FieldError:

@@ -16,7 +16,7 @@ from common.store.claim_documents import CHOSEN
 from common.store.scan_facts import ScanFacts
 from common.store.unit_parts import WebStore
 from fr_hub.web.models import Answer, Body
-from fr_hub.web.problems import Problem
+from fr_hub.web.problems import CHECK_THE_KEY, Problem
 
 SCANS_MAX = 1000
 """The most scans of one request."""
@@ -220,7 +220,7 @@ def _each(store: WebStore, tenant: Tenant, wanted: Scans, judge: Judge, change: 
     elif rest:
         outcomes |= {scan.listed.key: Outcome(id=scan.listed.key, outcome="done") for scan in rest}
         outcomes |= change(rest)
-    unknown = "there is no such scan; check its id"
+    unknown = f"there is no such scan; {CHECK_THE_KEY}"
     return Outcomes(
         dry_run=wanted.dry_run,
         outcomes=[

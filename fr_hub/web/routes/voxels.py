@@ -25,7 +25,7 @@ from fr_hub.web.nifti_files import (
     serve_compressed,
     slice_too_large,
 )
-from fr_hub.web.problems import Problem
+from fr_hub.web.problems import CHECK_THE_KEY, Problem
 from fr_hub.web.routes.scans import Key
 
 router = APIRouter(prefix="/scans", tags=["scans"])
@@ -66,7 +66,9 @@ def _file(context: Context, tenant: CurrentTenant, key: str, level: int) -> Nift
         raise damaged(error) from None
     if voxels is None:
         missing = Problem(
-            404, "no_voxels", "There is no such scan, or its voxels were removed; check its id."
+            404,
+            "no_voxels",
+            f"There is no such scan, or its voxels were removed; {CHECK_THE_KEY}.",
         )
         raise absent(context, tenant, key, missing)
     scan = voxels.scan

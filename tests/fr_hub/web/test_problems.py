@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from common.domain.user import Role
 from common.errors import StoreUnavailable
-from fr_hub.web.problems import MEDIA_TYPE, phrase_of
+from fr_hub.web.problems import MEDIA_TYPE, not_found, phrase_of
 from tests.fr_hub.web.conftest import ClientOf
 
 
@@ -45,3 +45,8 @@ def test_each_error_is_a_problem(app: FastAPI, client_of: ClientOf) -> None:
 def test_a_status_in_words() -> None:
     assert phrase_of(404) == "not found"
     assert phrase_of(499) == "status 499"
+
+
+def test_of_a_scan_the_key_is_asked_for_and_of_all_else_the_id() -> None:
+    assert not_found("scan").detail == "There is no such scan; check its key, <scan_id>@<pacs>."
+    assert not_found("patient").detail == "There is no such patient; check its id."

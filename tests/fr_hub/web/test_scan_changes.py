@@ -132,4 +132,5 @@ def test_a_scan_of_another_tenant_makes_the_same_queries_as_none(
     [foreign] = make_failed(store, 1, pacs="mr-1")
     for key in (foreign, ABSENT):
         [one] = change(parts, HERE, Scans(ids=[key]), "ada").outcomes
-        assert (one.outcome, one.reason) == ("unknown", "there is no such scan; check its id")
+        reason = "there is no such scan; check its key, <scan_id>@<pacs>"
+        assert (one.outcome, one.reason) == ("unknown", reason)
