@@ -132,8 +132,20 @@ class History:
             console.print(f"{self.left_out:,} earlier events were left out: set a later SINCE")
 
 
-def show(verdict: AuditVerdict, console: Console) -> None:
-    """Print it for people."""
+_LIMITS = (
+    "This check cannot tell whether entries are missing at the ends of chains, where no other "
+    "chain names them, or whether the whole trail was cut back or rewritten. To detect that as "
+    "well, keep the heads outside the store (KEEP=file) and verify against them (HEADS=file)."
+)
+_LIMITS_WITH_HEADS = (
+    "The trail was compared with the heads in HEADS. This check cannot tell whether entries that "
+    "were written after those heads are missing at the ends of chains: keep the newest heads, too "
+    "(KEEP=file)."
+)
+
+
+def show(verdict: AuditVerdict, console: Console, *, has_heads: bool = False) -> None:
+    """Print it for people; ``has_heads``: the trail was compared with heads that were kept."""
     table = Table(title="Audit trail", title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
@@ -171,12 +183,7 @@ def show(verdict: AuditVerdict, console: Console) -> None:
         "is an event even if it changed nothing.",
         style="dim",
     )
-    console.print(
-        "This check cannot tell whether entries are missing at the ends of chains, where no other "
-        "chain names them, or whether the whole trail was cut back or rewritten. To detect that as "
-        "well, keep the heads outside the store (KEEP=file) and verify against them (HEADS=file).",
-        style="dim",
-    )
+    console.print(_LIMITS_WITH_HEADS if has_heads else _LIMITS, style="dim")
     word = "gap" if verdict.total == 1 else "gaps"
     console.print(f"{verdict.total} {word}", style="bold red" if verdict.total else "bold green")
 
@@ -231,7 +238,7 @@ def main() -> int:
     else:
         console = Console()
         history.show(console)
-        show(verdict, console)
+        show(verdict, console, has_heads=settings.heads is not None)
     return Exit.FAILED if verdict.total or history.missing else Exit.OK
 
 

@@ -176,6 +176,8 @@ def test_the_command_prints_its_findings_and_exits_accordingly(
     ran = run_audit(store, tmp_path)
     assert (ran.returncode, "0 gaps" in ran.stdout) == (0, True)
     ran = run_audit(store, tmp_path, HEADS="heads")
+    assert "The trail was compared with the heads in HEADS" in ran.stdout
+    assert "HEADS=file" not in ran.stdout
     assert (ran.returncode, "the heads that were kept" in ran.stdout) == (1, True)
     ran = run_audit(store, tmp_path, HEADS="absent")
     assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
