@@ -153,14 +153,16 @@ class _Options:
 
 
 def _sentence(error: Any) -> str:
+    if not error["loc"]:  # several settings together: the message names them
+        return remedy(error)
     # For a value with several parts, name the setting that a person can change.
-    name = str(error["loc"][0]).upper() if error["loc"] else "settings"
+    name = str(error["loc"][0]).upper()
     if name == "SHARED_SECRET" and error["type"] == "too_short":
         length, needed = error["ctx"]["actual_length"], error["ctx"]["min_length"]
         return (
             f"{name} is {length} characters long; it needs {needed} or more (openssl rand -hex 32)"
         )
     secret = any(word in name for word in ("URI", "PASSWORD", "SECRET", "KEY"))
-    given = "" if secret or not error["loc"] else f"={quote(error['input'], PATH)}"
+    given = "" if secret else f"={quote(error['input'], PATH)}"
     message = "must be set" if error["type"] == "missing" else remedy(error)
     return f"{name}{given}: {message}"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from common.errors import SettingsError
 from common.settings.base import INTERNAL, Settings, StoreSettings, WireSettings
 from common.settings.brain import BrainSettings
 from common.settings.commands import (
@@ -311,3 +312,8 @@ def test_help_shows_values_as_they_are_written(capsys: pytest.CaptureFixture[str
     assert "--watch {0,1}" in printed
     assert "--pacs-port NUMBER" in printed
     assert "(default: 7302)" in printed
+
+
+def test_what_is_wrong_with_several_settings_together_has_no_name_before_it() -> None:
+    with pytest.raises(SettingsError, match=r"^LABEL_MAPS writes label maps beside the reports"):
+        load_settings(PacsSettings, "fr pacs", ["--label-maps", "1"])
