@@ -80,8 +80,7 @@ def list_scans() -> int:
         command_log().warning("no such scan", id=name)
     others = settings.ids or settings.states or settings.pacs or settings.since
     if settings.subject is not None and count == 0 and not others:
-        Console().print(f"no scan was first sent with this subject: {WHERE_PSEUDONYMS_ARE}")
-        Console().print("make erase SUBJECT=… also lists scans that were sent again with it")
+        Console().print(f"no scan of this subject is stored: {WHERE_PSEUDONYMS_ARE}")
     return Exit.FAILED if unknown else Exit.OK
 
 

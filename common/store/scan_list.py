@@ -28,7 +28,7 @@ from common.store.damage import UNDECODABLE, as_stored, decoded, find, whole
 from common.store.error_mapping import translated
 from common.store.exact_bson import encoded, exact
 from common.store.paging import name_of
-from common.store.schema import LISTED, SUBJECT
+from common.store.schema import ALSO_SUBJECT, LISTED, SUBJECT
 from common.store.stored_types import FOREIGN, SCAN_FIELDS, STATES, problems_of_scan
 
 _PAGE_MAX, _PAGE_MIN = 1000, 20
@@ -50,7 +50,7 @@ _TOLERANT: CodecOptions[RawBSONDocument] = CodecOptions(
 _KEY = "_key"
 FIELDS = (
     *SCAN_FIELDS,
-    *("error", "purged_at", "erased_at"),
+    *("error", "purged_at", "erased_at", "also"),
 )
 """Of a stored scan, for ``listed_scan``."""
 
@@ -160,8 +160,11 @@ class ScanList:
 
     def _ranges(self, wanted: Wanted) -> list["_Range"]:
         if wanted.subject is not None:
-            mine: Document = {"scan.subject": wanted.subject}
-            return [_Range(SUBJECT, (("scan.subject", wanted.subject),), wanted.since, mine)]
+            # Also those that came again with this pseudonym, which erasing it erases, too.
+            return [
+                _Range(index, ((name, wanted.subject),), wanted.since, {name: wanted.subject})
+                for index, name in ((SUBJECT, "scan.subject"), (ALSO_SUBJECT, "also.subject"))
+            ]
         ranges = []
         for state, pacs in self._groups():
             if wanted.states and state not in wanted.states:
@@ -262,10 +265,18 @@ def _matches(document: Document, wanted: Wanted) -> bool:
 
 
 def _is_wanted_too(document: Document, wanted: Wanted) -> bool:
-    if wanted.subject is not None and _in(document, "scan", "subject") != wanted.subject:
+    if wanted.subject is not None and wanted.subject not in _subjects(document):
         return False
     at = _time(document.get("received_at"))
     return wanted.since is None or at is None or at >= wanted.since
+
+
+def _subjects(document: Document) -> set[str]:
+    """The pseudonyms with which a scan came."""
+    again = document.get("also")
+    came = [document.get("scan"), *(again if isinstance(again, list) else ())]
+    found = {_text(one.get("subject")) for one in came if isinstance(one, dict)}
+    return {subject for subject in found if subject is not None}
 
 
 def _pacs(document: Document) -> str | None:

@@ -107,7 +107,6 @@ def test_a_subject_without_scans_is_told_what_a_subject_is(
     assert "SUBJECT is a pseudonym, not the PatientID: make list and" in ran.stdout.replace(
         "\n", " "
     )
-    assert "make erase SUBJECT=… also lists scans that were sent again" in ran.stdout
 
 
 def test_a_subject_whose_scans_other_filters_exclude_is_not_called_unknown(

@@ -107,6 +107,19 @@ def test_those_of_a_subject_are_found_by_its_pseudonym(store: DBManager) -> None
     assert keys(store, subject="sub") == []
 
 
+@pytest.mark.usefixtures("pages")
+def test_those_that_came_again_with_a_pseudonym_are_found_by_it_once(store: DBManager) -> None:
+    again = [{"subject": "sub-02", "study": "x"}, {"subject": "sub-03"}]
+    came = plant(store, "came", DAY, scan={"subject": "sub-01"}, also=again)
+    first = plant(store, "first", 2 * DAY, scan={"subject": "sub-02"})
+    both = plant(store, "both", scan={"subject": "sub-02"}, also=[{"subject": "sub-02"}])
+    assert keys(store, subject="sub-02") == [both, came, first]
+    assert keys(store, subject="sub-03") == [came]
+    assert keys(store, subject="sub-02", since=NOW - DAY) == [both, came]
+    assert keys(store, subject="sub-02", keys=(came, first)) == [came, first]
+    assert keys(store, subject="sub-01", keys=(first,)) == []
+
+
 def test_a_scan_is_listed_with_its_report(store: DBManager) -> None:
     [report] = make_reports(store, 1)
     [scan] = listed(store)
