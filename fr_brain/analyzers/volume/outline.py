@@ -40,6 +40,8 @@ _ISLAND_WHITE_MIN = (0.8, 0.5)
 _FLUID_BESIDE_FAINT_MAX = (0.1, 0.2)
 _FLUID_MAX, _FLUID_BESIDE_MAX = 0.7, 0.1  # over white matter; share of fluid beside a lesion
 _LINING_MAX = 1.02  # plateau over the seeds' threshold: more is a lesion beside fluid
+_CORE_MM, _CORE_VOXELS = 4.0, 3  # slices in which most voxels are partly filled; fewer: no outline
+_CORE_QUANTILE, _CORE_LEVEL = 0.9, 0.55  # there: intensity of a lesion; of its rise
 _RAISES_MAX = 6  # of the thresholds inside a sheet
 _FAINT_MAX_ML = 0.6  # a larger faint region is grey matter
 
@@ -69,7 +71,9 @@ class Outlined:
     """What a candidate measures."""
 
     mask: Bools
-    """Its voxels in its part of the box."""
+    """Its voxels in its part of the box, up to half of the rise of its plateau."""
+    core: Bools
+    """Those that it fills at least half; in thin slices all of them."""
     cnr: float
     """Contrast-to-noise ratio: rise of its brighter half over the noise after smoothing."""
     certain: bool
@@ -170,7 +174,8 @@ class Outliner:
             least = min(least, _CNR_STANDS_OUT)
         if clear and search.islands:
             least = min(least, _CNR_CLEAR)
-        return Outlined(grown, cnr, cnr >= least)
+        core = self._core(intensities, grown, healthy, inside)
+        return Outlined(grown, core, cnr, cnr >= least)
 
     def may_hide_lesions(self, piece: Bools, search: Search) -> bool:
         """Whether a piece that is no lesion is a sheet in which lesions may lie."""
@@ -194,6 +199,18 @@ class Outliner:
         tissue += np.float32(_HEALTHY_PRIOR)
         total /= tissue
         return total
+
+    def _core(
+        self, intensities: Intensities, grown: Bools, healthy: Floats, inside: Intensities
+    ) -> Bools:
+        """The voxels that a lesion fills at least half. In thick slices it fills most of its voxels
+        partly, so its plateau (of its sorted intensities ``inside``) is darker than the lesion
+        itself, and half of the plateau's rise lies too far out."""
+        if max(self._spacing_mm) < _CORE_MM:
+            return grown
+        lesion = float(inside[int(_CORE_QUANTILE * (len(inside) - 1))])
+        core = grown & (intensities >= healthy + _CORE_LEVEL * (lesion - healthy))
+        return core if np.count_nonzero(core) >= _CORE_VOXELS else grown
 
     def _without_sheets(self, mask: Bools) -> Bools:
         """A mask without what is thin and wide in it.

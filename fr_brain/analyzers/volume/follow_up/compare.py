@@ -58,8 +58,8 @@ def compare(now: LabelledHead, before: LabelledHead, start: Matrix) -> Compared:
     lesions = []
     for group in matched(now, before, aligned.to_previous):
         own, earlier = list(group.now), list(group.before)
-        ml = float(sizes[own].sum()) * now.voxel_ml
-        previous_ml = float(sizes_before[earlier].sum()) * before.voxel_ml
+        ml = float(sizes[own].sum()) * now.voxel_ml * now.filled
+        previous_ml = float(sizes_before[earlier].sum()) * before.voxel_ml * before.filled
         if own:
             mm = sums[own].sum(axis=0) / sizes[own].sum()
         else:

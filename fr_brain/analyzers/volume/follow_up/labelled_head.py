@@ -25,6 +25,9 @@ class LabelledHead:
     """``tissue.CSF``, ``GREY``, ``WHITE_MATTER``; 0 outside the skull."""
     affine: Matrix
     """Voxel index to mm, RAS+, 3 x 4."""
+    filled: float = 1.0
+    """Volume of the lesions over that of their voxels: in thick slices, voxels that they fill less
+    than half count in their volume, too."""
 
     @property
     def voxel_ml(self) -> float:
