@@ -31,6 +31,8 @@ _SHEET_MAX = (1.3, 1.15)  # surface over that of a ball; of a faint lesion
 _SHEET_MAX_DIM = 1.1  # the same, of a lesion inside white matter that is no brighter than cortex
 _SHEET_BESIDE_FLUID_MAX = 1.05  # the same, beside fluid and no brighter than linings
 _BALL_SURFACE, _BALL_POWER = 1.9, -0.22  # share of a ball's voxels on its surface, by its voxels
+# In voxels coarser than this: plateau over the surroundings of what is faint; its largest spread.
+_MIXED_MM, _CONTRAST_MIXED, _SPREAD_MIXED = 1.25, 1.25, 0.15
 _STANDS_OUT = 1.18  # plateau of a distinct lesion over its surroundings and over what is healthy
 _CNR_STANDS_OUT = 4.0  # rise over smoothed noise of a distinct lesion
 # A clear border: of the ring, above half of the rise, and white matter; rise over noise.
@@ -155,6 +157,8 @@ class Outliner:
             sheet_max = _SHEET_BESIDE_FLUID_MAX
         if not grown.any() or self._is_sheet(grown, sheet_max):
             return None
+        if self._fades(intensities, grown, free, plateau, surroundings):
+            return None
         # Healthy tissue that is this bright lies among more of its kind, and fades into it.
         around_it = max(surroundings, float(np.median(healthy[grown])))
         stands_out = plateau >= _STANDS_OUT * around_it
@@ -231,6 +235,22 @@ class Outliner:
         beside = intensities[dilate(grown, self._regrow) & ~grown]
         fluid = np.count_nonzero(beside < _FLUID_MAX * self._thresholds.white)
         return fluid / max(1, beside.size)
+
+    def _fades(
+        self,
+        intensities: Intensities,
+        grown: Bools,
+        free: Bools,
+        plateau: float,
+        surroundings: float,
+    ) -> bool:
+        """Whether something faint fades into its surroundings, in voxels that are large enough to
+        mix cortex and fluid, but not so thick that lesions fade, too."""
+        if not _MIXED_MM < max(self._spacing_mm) < _FINE_MM:
+            return False
+        ring = intensities[dilate(grown, self._regrow) & ~grown & free]
+        spread = np.count_nonzero(ring >= (plateau + surroundings) / 2) / max(1, ring.size)
+        return plateau < _CONTRAST_MIXED * surroundings and spread > _SPREAD_MIXED
 
     def _is_sheet(self, mask: Bools, limit: float) -> bool:
         """Whether a lesion has so much surface as cortex or the lining of a ventricle has."""

@@ -76,6 +76,18 @@ def test_in_thick_slices_the_core_has_the_voxels_that_are_at_least_half_filled()
     assert np.count_nonzero(found.mask) == pytest.approx(share.sum(), rel=0.2)
 
 
+@pytest.mark.parametrize(("edge", "kept"), [(1.0, True), (3.0, True), (5.0, False)])
+def test_in_coarse_voxels_nothing_faint_that_fades_is_a_lesion(edge: float, kept: bool) -> None:
+    head = (1080 + 230 * soft(4, edge)).astype(np.uint16)
+    none = np.zeros(head.shape, np.bool_)
+    coarse = Outliner(THRESHOLDS, TissueIntensities(200, 1150, 1000), (1.5,) * 3, 0.003, 3)
+    found = []
+    for one in (outliner(), coarse):
+        (piece,) = one.pieces(head, head >= SEARCH.limit, SEARCH.seed)
+        found.append(one.measure(head, piece, ~none, SEARCH, none))
+    assert [one is not None for one in found] == [True, kept]
+
+
 def test_in_thin_slices_the_core_is_the_whole_lesion() -> None:
     head = (1000 + 600 * soft(5, 2)).astype(np.uint16)
     none = np.zeros(head.shape, np.bool_)
