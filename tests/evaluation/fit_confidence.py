@@ -17,7 +17,7 @@ from tests.evaluation.realistic.head import make_head
 from tests.evaluation.realistic.kinds import Kind
 from tests.evaluation.realistic.rows import KINDS, TUNING_SEEDS
 
-_FIRST = 8000  # of the tuning seeds; METHOD.md's fit has other seeds
+_FIRST = 8000  # of the tuning seeds
 _PENALTY = 1.0  # of the squares of the weights of standardized measures
 _ROUNDS = 50
 
