@@ -249,8 +249,8 @@ class Outliner:
         if not _MIXED_MM < max(self._spacing_mm) < _FINE_MM:
             return False
         ring = intensities[dilate(grown, self._regrow) & ~grown & free]
-        spread = np.count_nonzero(ring >= (plateau + surroundings) / 2) / max(1, ring.size)
-        return plateau < _CONTRAST_MIXED * surroundings and spread > _SPREAD_MIXED
+        above = int(np.count_nonzero(ring >= (plateau + surroundings) / 2))
+        return plateau < _CONTRAST_MIXED * surroundings and above > _SPREAD_MIXED * ring.size
 
     def _is_sheet(self, mask: Bools, limit: float) -> bool:
         """Whether a lesion has so much surface as cortex or the lining of a ventricle has."""

@@ -53,6 +53,7 @@ def follow_up(
             earlier.maps["tissues"],
             _matrix(earlier.scan.affine),
             _filled(earlier.scan, before),
+            _listed_ml(before),
         ),
         _start(_to_mni(findings), _to_mni(before)),
     )
@@ -125,6 +126,13 @@ def _filled(scan: BrainScan, findings: Findings) -> float:
     return lesions.volume_ml / (lesions.voxels * voxel_ml)
 
 
+def _listed_ml(findings: Findings) -> tuple[float, ...]:
+    """Volumes of the lesions that a report lists; none if it withholds one."""
+    listed = () if findings.lesions is None else findings.lesions.largest
+    volumes = tuple(lesion.volume_ml for lesion in listed if lesion.volume_ml is not None)
+    return volumes if len(volumes) == len(listed) else ()
+
+
 def _now(segmentation: Segmentation, scan: BrainScan, findings: Findings) -> LabelledHead:
     """The scan as its label maps have it."""
     low, high = segmentation.tissue_planes()
@@ -133,7 +141,7 @@ def _now(segmentation: Segmentation, scan: BrainScan, findings: Findings) -> Lab
     lesions = np.minimum(segmentation.labels, LESIONS_APART).astype(np.uint8)
     return LabelledHead(
         segmentation.to_scan(lesions), segmentation.to_scan(tissues), _matrix(scan.affine),
-        _filled(scan, findings),
+        _filled(scan, findings), _listed_ml(findings),
     )  # fmt: skip
 
 

@@ -63,6 +63,16 @@ def test_partly_filled_voxels_count_in_both_volumes() -> None:
         assert other.previous_ml == pytest.approx(1.3 * one.previous_ml, rel=0.01)
 
 
+def test_the_volumes_that_reports_list_are_compared() -> None:
+    now, before = fine(TURNED, [ONE, TWO]), fine(UPRIGHT, [ONE, TWO])
+    listed = compare(replace(now, listed_ml=(2.5, 1.5)), replace(before, listed_ml=(2.4,)), TURNED)
+    first, second = sorted(listed.lesions, key=lambda one: one.ids)
+    assert (first.volume_ml, first.previous_ml) == (2.5, 2.4)
+    assert first.change is LesionChange.STABLE
+    assert second.volume_ml == 1.5
+    assert second.previous_ml == pytest.approx(4 / 3 * np.pi * 0.064, rel=0.1)
+
+
 def test_grown_and_shrunk_lesions_have_both_volumes() -> None:
     compared = compare(fine(TURNED, [WIDER, NARROWER]), fine(UPRIGHT, [ONE, TWO]), TURNED)
     first, second = compared.lesions
