@@ -17,7 +17,7 @@ from tests.evaluation.realistic.head import make_head
 from tests.evaluation.realistic.kinds import Kind
 from tests.evaluation.realistic.rows import KINDS, TUNING_SEEDS
 
-_FIRST = 8000  # of the tuning seeds; METHOD.md's fit has other seeds
+_FIRST = 8000  # of the tuning seeds
 _PENALTY = 1.0  # of the squares of the weights of standardized measures
 _ROUNDS = 50
 
@@ -44,7 +44,9 @@ TUNING_KINDS: dict[str, Kind] = {
 }
 """The rows' kinds on FLAIR, and more that have false findings."""
 
-NAMES = ("intercept", "log cnr", "contrast", "spread", "surface", "thick")
+NAMES = (
+    "intercept", "log cnr", "contrast", "spread", "surface", "thick", "small", "small logit",
+)  # fmt: skip
 
 
 def measures_of(evidence: Evidence) -> list[float]:
@@ -55,6 +57,8 @@ def measures_of(evidence: Evidence) -> list[float]:
         evidence.spread,
         evidence.surface,
         float(evidence.thick),
+        float(evidence.small_logit is not None),
+        evidence.small_logit or 0.0,
     ]
 
 
@@ -101,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.write("nothing to tell apart\n")
         return 1
     for name, weight in zip(NAMES, fit(measures, are_lesions), strict=True):
-        sys.stdout.write(f"{name:10} {weight:8.2f}\n")
+        sys.stdout.write(f"{name:11} {weight:8.2f}\n")
     return 0
 
 

@@ -15,7 +15,9 @@ from fr_brain.analyzers.base import Overlay
 from fr_brain.analyzers.volume.analyzer import LARGEST_LISTED, VolumeAnalyzer
 from fr_brain.analyzers.volume.confidence import Evidence, evidence_of
 from fr_brain.analyzers.volume.image import UnreadableImage
+from fr_brain.analyzers.volume.lesions import inner_brain
 from fr_brain.analyzers.volume.segment import segment
+from fr_brain.analyzers.volume.small_lesions import Candidates, find_candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,25 @@ def read_evidence(
         return np.zeros(voxels.shape, np.uint8), []
     listed = range(1, min(len(found.lesions), LARGEST_LISTED) + 1)
     return found.lesion_labels(), [evidence_of(found, number) for number in listed]
+
+
+def read_candidates(
+    scan_type: str, voxels: npt.NDArray[Any], affine: Affine, truth: npt.NDArray[Any]
+) -> tuple[Candidates, npt.NDArray[Any]]:
+    """What the search for small faint lesions judges, and ``truth`` (an array of the scan's shape)
+    on the voxels that its positions count; other arguments as for ``read``.
+
+    Raises:
+        UnreadableImage: the image cannot be analysed.
+    """
+    found = segment(_scan_of(scan_type, voxels, affine), voxels)
+    large = [n for n, lesion in enumerate(found.lesions, 1) if lesion.small_logit is None]
+    candidates = find_candidates(
+        found.normalized, inner_brain(found.masks), found.thresholds, found.tissues,
+        found.image.spacing_mm, np.isin(found.labels, large),
+    )  # fmt: skip
+    flips = tuple(slice(None, None, -1 if flip else 1) for flip in found.image.flipped)
+    return candidates, truth.transpose(found.image.order)[flips][found.normalized.box]
 
 
 def _scan_of(scan_type: str, voxels: npt.NDArray[Any], affine: Affine) -> BrainScan:

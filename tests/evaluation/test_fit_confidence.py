@@ -1,5 +1,7 @@
 """The fit of the confidence finds the weights that findings were drawn with."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,7 +22,8 @@ def test_the_fit_finds_the_weights_of_a_logistic_model() -> None:
 
 def test_each_measure_has_a_name() -> None:
     evidence = Evidence(cnr=0.5, contrast=0.2, spread=0.1, surface=1.1, thick=True)
-    assert measures_of(evidence) == [0.0, 0.2, 0.1, 1.1, 1.0]
+    assert measures_of(evidence) == [0.0, 0.2, 0.1, 1.1, 1.0, 0.0, 0.0]
+    assert measures_of(replace(evidence, small_logit=3.5))[5:] == [1.0, 3.5]
     assert len(measures_of(evidence)) == len(NAMES) - 1
     assert "T1" not in TUNING_KINDS
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.evaluation.realistic.anatomy import anatomy
+from tests.evaluation.realistic.anatomy import SHARPENED, anatomy
 from tests.evaluation.realistic.head import Scanner
 from tests.evaluation.realistic.kinds import Kind
 from tests.evaluation.realistic.lesions import paint
@@ -22,3 +22,13 @@ def test_no_part_of_a_lesion_is_missing_in_the_truth(
     assert np.count_nonzero(seen > 0.5) > 100
     assert np.abs(share - seen).max() < 0.01
     assert (labels[seen > 0.5] > 0).all()
+
+
+def test_sharpened_anatomies_have_more_contrast_of_fine_structures() -> None:
+    plain = anatomy("mni")
+    sharp = anatomy(next(iter(SHARPENED)))
+    again = anatomy(next(iter(SHARPENED)))
+    steps = [np.abs(np.diff(one.grey, axis=0))[one.brain[1:]].mean() for one in (plain, sharp)]
+    assert steps[1] > 1.1 * steps[0]
+    assert np.array_equal(sharp.grey, again.grey)
+    assert np.array_equal(sharp.brain, plain.brain)

@@ -111,7 +111,7 @@ def _findings(scan: BrainScan, segmentation: Segmentation) -> Findings:
     rated = measured and plausible  # the confidence was not fitted on other heads
     if not measured or not is_free_of_fat(segmentation):
         ml = {name: volume for name, volume in ml.items() if name not in ("grey", "white")}
-    sizes = [lesion.voxels * image.voxel_ml for lesion in lesions]
+    sizes = [lesion.with_partial * image.voxel_ml for lesion in lesions]
     located = locate(scan, segmentation)
     head_ml = max(segmentation.masks.head_ml, ml["intracranial"])
     return Findings(
@@ -212,7 +212,7 @@ def _lesion(
     edges = [voxels * mm for voxels, mm in zip(lesion.extent, image.spacing_mm, strict=True)]
     return Lesion(
         voxels=lesion.voxels,
-        volume_ml=lesion.voxels * image.voxel_ml if measured else None,
+        volume_ml=lesion.with_partial * image.voxel_ml if measured else None,
         centroid_voxel=centroid,
         centroid_mm=(float(x), float(y), float(z)),
         mni_mm=place.mni_mm,

@@ -17,7 +17,10 @@ class MeasuredLesion:
     """One lesion."""
 
     voxels: int
-    """Voxels above half of the rise from the surroundings to the lesion's brighter half."""
+    """Voxels that it fills at least half."""
+    with_partial: int
+    """Its volume in voxels: all above half of the rise from the surroundings to its brighter half.
+    In thick slices these are more, because it fills many voxels partly."""
     centroid: tuple[float, float, float]
     """Mean canonical voxel index (z, y, x)."""
     corner: tuple[int, int, int]
@@ -28,6 +31,8 @@ class MeasuredLesion:
     """Mean intensity over that of white matter."""
     cnr: float
     """Contrast-to-noise ratio: rise of its brighter half over the noise after smoothing."""
+    small_logit: float | None = None
+    """Logarithm of the odds that it is a lesion, if the search for small faint ones found it."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +41,18 @@ class Component:
 
     box: tuple[slice, ...]
     mask: Bools
+    core: Bools
+    """The voxels of ``mask`` that it fills at least half."""
     cnr: float
     certain: bool
     """Whether its contrast suffices for a lesion."""
+    small_logit: float | None = None
+    """As in ``MeasuredLesion``."""
 
 
 def measured(normalized: NormalizedImage, component: Component) -> MeasuredLesion:
     """Measure one lesion of the box."""
-    positions = np.nonzero(component.mask)
+    positions = np.nonzero(component.core)
     start = [
         part.start + whole.start for part, whole in zip(component.box, normalized.box, strict=True)
     ]
@@ -52,11 +61,13 @@ def measured(normalized: NormalizedImage, component: Component) -> MeasuredLesio
     extent = [int(axis.max()) - int(axis.min()) + 1 for axis in positions]
     return MeasuredLesion(
         voxels=len(positions[0]),
+        with_partial=int(np.count_nonzero(component.mask)),
         centroid=(centroid[0], centroid[1], centroid[2]),
         corner=(corner[0], corner[1], corner[2]),
         extent=(extent[0], extent[1], extent[2]),
-        ratio=float(normalized.intensities[component.box][component.mask].mean()) / WHITE,
+        ratio=float(normalized.intensities[component.box][component.core].mean()) / WHITE,
         cnr=component.cnr,
+        small_logit=component.small_logit,
     )
 
 

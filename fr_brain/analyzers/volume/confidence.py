@@ -23,8 +23,9 @@ from fr_brain.analyzers.volume.outline import (
 from fr_brain.analyzers.volume.segment import Segmentation
 from fr_brain.analyzers.volume.thresholds import mirrored
 
-_INTERCEPT = 19.2
-_CNR, _CONTRAST, _SPREAD, _SURFACE, _THICK = 2.7, 10.6, -19.4, -19.9, -2.4
+_INTERCEPT = 13.6
+_CNR, _CONTRAST, _SPREAD, _SURFACE, _THICK = 2.8, 12.0, -24.5, -15.0, -2.4
+_SMALL, _SMALL_LOGIT = 5.7, 0.42  # of a finding of the search for small faint lesions
 _BOUNDS = 0.01, 0.99  # nothing was measured that would justify more certainty
 
 
@@ -43,6 +44,8 @@ class Evidence:
     small to tell, or slices are thick."""
     thick: bool
     """Whether slices are thick."""
+    small_logit: float | None = None
+    """Logarithm of the odds that it is a lesion, if the search for small faint ones found it."""
 
 
 def confidence_of(evidence: Evidence) -> float:
@@ -55,6 +58,8 @@ def confidence_of(evidence: Evidence) -> float:
         + _SURFACE * evidence.surface
         + _THICK * evidence.thick
     )
+    if evidence.small_logit is not None:
+        logit += _SMALL + _SMALL_LOGIT * evidence.small_logit
     low, high = _BOUNDS
     return min(high, max(low, 1 / (1 + math.exp(-logit))))
 
@@ -74,7 +79,7 @@ def evidence_of(segmentation: Segmentation, number: int) -> Evidence:
         intensities = mirrored(intensities)
     return measured(
         intensities, labels == number, labels != 0, spacing_mm, segmentation.thresholds.white,
-        lesion.cnr,
+        lesion.cnr, lesion.small_logit,
     )  # fmt: skip
 
 
@@ -90,6 +95,7 @@ def measured(
     spacing_mm: tuple[float, float, float],
     white: int,
     cnr: float,
+    small_logit: float | None = None,
 ) -> Evidence:
     """The evidence of a lesion in its part of the box; axes z, y, x.
 
@@ -100,6 +106,7 @@ def measured(
         spacing_mm: distance between voxels, mm.
         white: intensity of white matter.
         cnr: as the search measured it.
+        small_logit: the same.
     """
     inside = np.sort(intensities[mask])
     plateau = float(inside[len(inside) // 2 :].mean())
@@ -114,4 +121,5 @@ def measured(
         spread=float(spread),
         surface=surface_over_ball(mask, spacing_mm) or 1.0,
         thick=is_thick(spacing_mm),
+        small_logit=small_logit,
     )

@@ -33,6 +33,7 @@ from fr_brain.analyzers.volume.outline import (
     Search,
     steps_of,
 )
+from fr_brain.analyzers.volume.small_lesions import find_small_lesions
 from fr_brain.analyzers.volume.thresholds import MARGIN_MM, TissueThresholds, mirrored
 from fr_brain.analyzers.volume.tissue import TissueIntensities
 
@@ -54,6 +55,11 @@ _CNR_MIN_BELOW_GREY = 20.0  # the same for T1 lesions that are known only as dar
 _COMPONENTS_MAX = 400  # an image with more does not show lesions; also a bound on work
 
 
+def inner_brain(masks: CoarseMasks) -> Bools:
+    """Where lesions are looked for on FLAIR: blocks not mixed with what lies outside the brain."""
+    return masks.brain & (masks.depth > MARGIN_MM)
+
+
 @dataclass(frozen=True)
 class DetectedLesions:
     """All lesions of a scan."""
@@ -61,7 +67,17 @@ class DetectedLesions:
     lesions: list[MeasuredLesion]
     """The largest first."""
     labels: npt.NDArray[np.uint16]
-    """Shape of the box: n where lesion n (from 1) is, else 0."""
+    """Shape of the box: n where lesion n (from 1) is, else 0. Partly filled voxels count."""
+    components: list[Component]
+    """Of the lesions, in the same order."""
+
+    def filled(self) -> npt.NDArray[np.uint16]:
+        """The labels without the voxels that a lesion fills less than half: ``labels`` itself,
+        changed in place."""
+        for component in self.components:
+            if component.core is not component.mask:
+                self.labels[component.box][component.mask & ~component.core] = 0
+        return self.labels
 
 
 def find_lesions(
@@ -97,12 +113,14 @@ def find_lesions(
     del finder
     lesions = sorted(
         ((measured(normalized, component), component) for component in components),
-        key=lambda item: (-item[0].voxels, item[0].centroid),
+        key=lambda item: (-item[0].with_partial, item[0].centroid),
     )
     out = np.zeros(normalized.intensities.shape, np.uint16)
     for number, (_, component) in enumerate(lesions, 1):
         out[component.box][component.mask] = number
-    return DetectedLesions([lesion for lesion, _ in lesions], out)
+    return DetectedLesions(
+        [lesion for lesion, _ in lesions], out, [component for _, component in lesions]
+    )
 
 
 class _Finder:
@@ -122,12 +140,14 @@ class _Finder:
     ) -> None:
         self._normalized = normalized
         self._thresholds = thresholds
+        self._tissues = tissues
+        self._spacing_mm = spacing_mm
         self._voxel_ml = voxel_ml
-        least = max(_MIN_VOXELS, MIN_ML / voxel_ml)
-        self._outliner = Outliner(thresholds, tissues, spacing_mm, voxel_ml, least)
+        self._least_voxels = max(_MIN_VOXELS, MIN_ML / voxel_ml)
+        self._outliner = Outliner(thresholds, tissues, spacing_mm, voxel_ml, self._least_voxels)
         self._coarse = voxel_ml * 1000 > _COARSE_MM**3
         self._t1_like = t1_like
-        self._inner = masks.brain & (masks.depth > MARGIN_MM)
+        self._inner = inner_brain(masks)
         around_mm = _AROUND_MM if t1_like else OUTLINE_MM
         self._margin = [math.ceil(around_mm / edge) for edge in spacing_mm]
         self._regrow = steps_of(REGROW_MM, spacing_mm)
@@ -157,12 +177,31 @@ class _Finder:
 
     def find(self) -> list[Component]:
         """The lesions of all passes."""
-        return [
+        found = [
             component
             for search in self._passes
             for component in self._detect(search)
             if component.certain
         ]
+        if self._t1_like:
+            return found
+        return found + [
+            Component(
+                small.box, small.mask, small.mask, small.rise / self._thresholds.sigma,
+                certain=True, small_logit=small.logit,
+            )
+            for small in find_small_lesions(
+                self._normalized, self._inner, self._thresholds, self._tissues, self._spacing_mm,
+                self._labelled(found), self._least_voxels,
+            )
+        ]  # fmt: skip
+
+    def _labelled(self, components: list[Component]) -> Bools:
+        """The voxels of components: what was found but is not certain may be a small lesion."""
+        self._taken[:] = False
+        for component in components:
+            self._taken[component.box] |= component.mask
+        return self._taken
 
     def _detect(self, search: Search) -> list[Component]:
         """Lesions of one pass; their voxels become taken, even if their cnr is too low."""
@@ -212,7 +251,7 @@ class _Finder:
         sizes = np.bincount(own)
         fits = np.zeros(len(sizes), np.bool_)
         fits[own[values >= search.seed]] = True
-        fits &= (sizes >= max(_MIN_VOXELS, MIN_ML / self._voxel_ml)) & (sizes <= largest)
+        fits &= (sizes >= self._least_voxels) & (sizes <= largest)
         if self._t1_like:
             fits[own[~self._normalized.upsample(self._inner).ravel()[indices]]] = False
         kept = np.flatnonzero(fits)
@@ -241,7 +280,7 @@ class _Finder:
             )
             if found is not None:
                 mask, cnr = found
-                yield from self._checked(box, Outlined(mask, cnr, cnr >= search.cnr_min))
+                yield from self._checked(box, Outlined(mask, mask, cnr, cnr >= search.cnr_min))
             return
         whole = labels[box] == label
         start = tuple(part.start for part in box)
@@ -278,5 +317,9 @@ class _Finder:
         if not self._t1_like and self._coarse and around[outlined.mask].mean() < least:
             return
         grown = outlined.mask & ~self._taken[box]
-        if np.count_nonzero(grown) >= _MIN_VOXELS:
-            yield Component(box, grown, outlined.cnr, outlined.certain)
+        if np.count_nonzero(grown) < _MIN_VOXELS:
+            return
+        core = grown & outlined.core
+        if np.count_nonzero(core) < _MIN_VOXELS:
+            core = grown
+        yield Component(box, grown, core, outlined.cnr, outlined.certain)

@@ -31,6 +31,8 @@ _SHEET_MAX = (1.3, 1.15)  # surface over that of a ball; of a faint lesion
 _SHEET_MAX_DIM = 1.1  # the same, of a lesion inside white matter that is no brighter than cortex
 _SHEET_BESIDE_FLUID_MAX = 1.05  # the same, beside fluid and no brighter than linings
 _BALL_SURFACE, _BALL_POWER = 1.9, -0.22  # share of a ball's voxels on its surface, by its voxels
+# In voxels coarser than this: plateau over the surroundings of what is faint; its largest spread.
+_MIXED_MM, _CONTRAST_MIXED, _SPREAD_MIXED = 1.25, 1.25, 0.15
 _STANDS_OUT = 1.18  # plateau of a distinct lesion over its surroundings and over what is healthy
 _CNR_STANDS_OUT = 4.0  # rise over smoothed noise of a distinct lesion
 # A clear border: of the ring, above half of the rise, and white matter; rise over noise.
@@ -40,6 +42,8 @@ _ISLAND_WHITE_MIN = (0.8, 0.5)
 _FLUID_BESIDE_FAINT_MAX = (0.1, 0.2)
 _FLUID_MAX, _FLUID_BESIDE_MAX = 0.7, 0.1  # over white matter; share of fluid beside a lesion
 _LINING_MAX = 1.02  # plateau over the seeds' threshold: more is a lesion beside fluid
+_CORE_MM, _CORE_VOXELS = 4.0, 3  # slices in which most voxels are partly filled; fewer: no outline
+_CORE_QUANTILE, _CORE_LEVEL = 0.9, 0.55  # there: intensity of a lesion; of its rise
 _RAISES_MAX = 6  # of the thresholds inside a sheet
 _FAINT_MAX_ML = 0.6  # a larger faint region is grey matter
 
@@ -69,7 +73,9 @@ class Outlined:
     """What a candidate measures."""
 
     mask: Bools
-    """Its voxels in its part of the box."""
+    """Its voxels in its part of the box, up to half of the rise of its plateau."""
+    core: Bools
+    """Those that it fills at least half; in thin slices all of them."""
     cnr: float
     """Contrast-to-noise ratio: rise of its brighter half over the noise after smoothing."""
     certain: bool
@@ -151,6 +157,8 @@ class Outliner:
             sheet_max = _SHEET_BESIDE_FLUID_MAX
         if not grown.any() or self._is_sheet(grown, sheet_max):
             return None
+        if self._fades(intensities, grown, free, plateau, surroundings):
+            return None
         # Healthy tissue that is this bright lies among more of its kind, and fades into it.
         around_it = max(surroundings, float(np.median(healthy[grown])))
         stands_out = plateau >= _STANDS_OUT * around_it
@@ -170,7 +178,8 @@ class Outliner:
             least = min(least, _CNR_STANDS_OUT)
         if clear and search.islands:
             least = min(least, _CNR_CLEAR)
-        return Outlined(grown, cnr, cnr >= least)
+        core = self._core(intensities, grown, healthy, inside)
+        return Outlined(grown, core, cnr, cnr >= least)
 
     def may_hide_lesions(self, piece: Bools, search: Search) -> bool:
         """Whether a piece that is no lesion is a sheet in which lesions may lie."""
@@ -195,6 +204,18 @@ class Outliner:
         total /= tissue
         return total
 
+    def _core(
+        self, intensities: Intensities, grown: Bools, healthy: Floats, inside: Intensities
+    ) -> Bools:
+        """The voxels that a lesion fills at least half. In thick slices it fills most of its voxels
+        partly, so its plateau (of its sorted intensities ``inside``) is darker than the lesion
+        itself, and half of the plateau's rise lies too far out."""
+        if max(self._spacing_mm) < _CORE_MM:
+            return grown
+        lesion = float(inside[int(_CORE_QUANTILE * (len(inside) - 1))])
+        core = grown & (intensities >= healthy + _CORE_LEVEL * (lesion - healthy))
+        return core if np.count_nonzero(core) >= _CORE_VOXELS else grown
+
     def _without_sheets(self, mask: Bools) -> Bools:
         """A mask without what is thin and wide in it.
 
@@ -214,6 +235,22 @@ class Outliner:
         beside = intensities[dilate(grown, self._regrow) & ~grown]
         fluid = np.count_nonzero(beside < _FLUID_MAX * self._thresholds.white)
         return fluid / max(1, beside.size)
+
+    def _fades(
+        self,
+        intensities: Intensities,
+        grown: Bools,
+        free: Bools,
+        plateau: float,
+        surroundings: float,
+    ) -> bool:
+        """Whether something faint fades into its surroundings, in voxels that are large enough to
+        mix cortex and fluid, but not so thick that lesions fade, too."""
+        if not _MIXED_MM < max(self._spacing_mm) < _FINE_MM:
+            return False
+        ring = intensities[dilate(grown, self._regrow) & ~grown & free]
+        above = int(np.count_nonzero(ring >= (plateau + surroundings) / 2))
+        return plateau < _CONTRAST_MIXED * surroundings and above > _SPREAD_MIXED * ring.size
 
     def _is_sheet(self, mask: Bools, limit: float) -> bool:
         """Whether a lesion has so much surface as cortex or the lining of a ventricle has."""

@@ -210,11 +210,11 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
     voxel_counts = tissue_volumes(
         normalized, intracranial_masks, tissues, csf_adjacent, detected.labels
     )
-    lesion = sum(lesion.voxels for lesion in detected.lesions)
+    lesion = sum(lesion.with_partial for lesion in detected.lesions)
     volumes = _volumes_ml(voxel_counts, lesion, image, tissues, t1_like=t1_like)
     return Segmentation(
         image, coarse, masks, field, normalized, intracranial_masks, thresholds, tissues,
-        detected.lesions, detected.labels,
+        detected.lesions, detected.filled(),
         volumes, t1_like, csf_adjacent, left_over, fat_in_rim,
     )  # fmt: skip
 

@@ -1,8 +1,9 @@
-"""Three anatomies on a grid of 1 mm: shares of the tissues, places, and what surrounds the brain.
+"""Anatomies on a grid of 1 mm: shares of the tissues, places, and what surrounds the brain.
 
 ``coded`` and ``mni`` serve tuning, ``colin`` judges. ``coded`` has the phantoms' crisp shares;
 ``mni`` has those that the real T1 intensities of MNI152 give, inside the coded head; ``colin`` has
-the real T1 intensities of Colin27, its scalp and its skull.
+the real T1 intensities of Colin27, its scalp and its skull. MNI152 is a mean of many heads, so it
+is blurred: ``SHARPENED`` are variants for tuning whose fine structures have more contrast.
 """
 
 from dataclasses import dataclass
@@ -25,12 +26,15 @@ COLIN = Path("/usr/share/mricron/templates")
 """Folder of Debian's mricron-data."""
 TUNING = ("coded", "mni")
 JUDGING = ("colin",)
+SHARPENED = {"mni 1": (1.0, 0.02), "mni 2": (2.0, 0.03), "mni 3": (3.0, 0.01), "mni 4": (2.0, 0.05)}
+"""``mni`` after an unsharp mask and with speckles: strength; their spread over white matter."""
 
 _MNI = (
     Path(nilearn.__file__).parent / "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
 )
 _OUTSIDE_T1 = {"scalp": 0.5, "fat": 1.35, "skull": 0.08, "marrow": 0.8}
 _VENTRICLES_DEEP_MM = 22.0
+_MASK_MM, _SPECKLE_MM = 1.2, 0.8  # sigma
 _LIMBIC = (*range(31, 43),)  # cingulate, hippocampus, parahippocampus and amygdala in the AAL atlas
 _CEREBELLUM = (*range(91, 117),)
 _STEM_MM = ((-16, 16), (-44, -12), (-90, -18))  # box of the brain stem, which the atlas lacks
@@ -71,7 +75,7 @@ def available(name: str) -> bool:
 
 @lru_cache(maxsize=1)
 def anatomy(name: str) -> Anatomy:
-    """The anatomy ``coded``, ``mni`` or ``colin``."""
+    """The anatomy ``coded``, ``mni`` or ``colin``, or one of ``SHARPENED``."""
     if name == "colin":
         t1, affine = _load(COLIN / "ch2.nii.gz")
         brain = _load(COLIN / "ch2bet.nii.gz")[0] > 0
@@ -91,11 +95,14 @@ def anatomy(name: str) -> Anatomy:
     affine = affine.copy()
     affine[:3, 3] += affine[:3, :3] @ np.array(FIRST)
     texture = np.ones(SHAPE, np.float32)
-    if name == "mni":
+    if name != "coded":
         box = tuple(slice(first, first + n) for first, n in zip(FIRST, SHAPE, strict=True))
         t1 = t1[box]
         tissue = ndimage.binary_erosion(t1 > 0, iterations=1) & brain
-        found, texture = _shares_of_t1(t1, tissue, _levels(t1, tissue))
+        levels = _levels(t1, tissue)
+        if name in SHARPENED:
+            t1 = np.where(tissue, _sharpened(t1, levels[2], *SHARPENED[name]), t1)
+        found, texture = _shares_of_t1(t1, tissue, levels)
         shares = tuple(  # type: ignore[assignment]
             np.where(tissue, new, old) for new, old in zip(found, shares, strict=True)
         )
@@ -133,6 +140,22 @@ def _levels(t1: Floats, brain: Bools) -> tuple[float, float, float]:
     white = int(np.argmax(smooth[70:])) + 70
     grey = int(np.argmax(smooth[40 : white - 16])) + 40
     return float(np.quantile(inner, 0.01)), float(edges[grey]), float(edges[white])
+
+
+def _sharpened(t1: Floats, white: float, strength: float, speckle: float) -> Floats:
+    """T1 with more contrast of fine structures, and with speckles; the same in each call.
+
+    Args:
+        t1: intensities.
+        white: that of white matter.
+        strength: of the unsharp mask.
+        speckle: standard deviation of the speckles over white matter.
+    """
+    sharp = t1 + np.float32(strength) * (t1 - ndimage.gaussian_filter(t1, _MASK_MM))
+    noise = np.random.default_rng(5).standard_normal(t1.shape, np.float32)
+    noise = ndimage.gaussian_filter(noise, _SPECKLE_MM)
+    sharp += np.float32(speckle * white) * noise / noise.std()
+    return np.asarray(np.maximum(sharp, 0), np.float32)
 
 
 def _shares_of_t1(

@@ -10,11 +10,11 @@ from tests.evaluation.realistic.kinds import Kind
 TUNING_SEEDS = range(200_000, 210_000)
 """Seeds of realistic heads for developing an analyzer, on the anatomies ``coded`` and ``mni``."""
 JUDGING_SEEDS = range(960_000, 970_000)
-"""Seeds of the rows below, on the anatomy ``colin``."""
+"""Seeds of the rows below, on the anatomy ``colin``. Those from 950,000 on were seen while versions
+up to 9 of the analyzer were developed, and judged version 9."""
 
 _SERIES = 100
-"""The first of the judging seeds that the rows take. Versions up to 9 of the analyzer were judged
-on seeds from 950,000 on."""
+"""The first of the judging seeds that the rows take."""
 
 SCANS = 10
 """Scans of a row: one takes 2 to 4 s to make."""

@@ -54,12 +54,13 @@ def compare(now: LabelledHead, before: LabelledHead, start: Matrix) -> Compared:
         )
     to_now = inverse(aligned.to_previous)
     (sizes, sums), (sizes_before, sums_before) = _centroids(now), _centroids(before)
+    volumes, volumes_before = now.lesions_ml(sizes), before.lesions_ml(sizes_before)
     voxel_ml = max(now.voxel_ml, before.voxel_ml)
     lesions = []
     for group in matched(now, before, aligned.to_previous):
         own, earlier = list(group.now), list(group.before)
-        ml = float(sizes[own].sum()) * now.voxel_ml
-        previous_ml = float(sizes_before[earlier].sum()) * before.voxel_ml
+        ml = float(volumes[own].sum())
+        previous_ml = float(volumes_before[earlier].sum())
         if own:
             mm = sums[own].sum(axis=0) / sizes[own].sum()
         else:

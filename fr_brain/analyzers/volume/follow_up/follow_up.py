@@ -47,9 +47,13 @@ def follow_up(
     if withheld is not None:
         return _made(scan, earlier, {"withheld": withheld})
     compared = compare(
-        _now(segmentation, _matrix(scan.affine)),
+        _now(segmentation, scan, findings),
         LabelledHead(
-            earlier.maps["lesions"], earlier.maps["tissues"], _matrix(earlier.scan.affine)
+            earlier.maps["lesions"],
+            earlier.maps["tissues"],
+            _matrix(earlier.scan.affine),
+            _filled(earlier.scan, before),
+            _listed_ml(before),
         ),
         _start(_to_mni(findings), _to_mni(before)),
     )
@@ -114,13 +118,31 @@ def _brain_change(findings: Findings, before: Findings, *, is_thin: bool) -> dic
     }
 
 
-def _now(segmentation: Segmentation, affine: Matrix) -> LabelledHead:
+def _filled(scan: BrainScan, findings: Findings) -> float:
+    """Volume of the lesions of a report over that of their voxels."""
+    lesions, voxel_ml = findings.lesions, scan.voxel_ml
+    if lesions is None or lesions.volume_ml is None or not lesions.voxels or not voxel_ml:
+        return 1.0
+    return lesions.volume_ml / (lesions.voxels * voxel_ml)
+
+
+def _listed_ml(findings: Findings) -> tuple[float, ...]:
+    """Volumes of the lesions that a report lists; none if it withholds one."""
+    listed = () if findings.lesions is None else findings.lesions.largest
+    volumes = tuple(lesion.volume_ml for lesion in listed if lesion.volume_ml is not None)
+    return volumes if len(volumes) == len(listed) else ()
+
+
+def _now(segmentation: Segmentation, scan: BrainScan, findings: Findings) -> LabelledHead:
     """The scan as its label maps have it."""
     low, high = segmentation.tissue_planes()
     masks = segmentation.intracranial_masks
     tissues = masks.unpacked(low).view(np.uint8) | masks.unpacked(high).view(np.uint8) << 1
     lesions = np.minimum(segmentation.labels, LESIONS_APART).astype(np.uint8)
-    return LabelledHead(segmentation.to_scan(lesions), segmentation.to_scan(tissues), affine)
+    return LabelledHead(
+        segmentation.to_scan(lesions), segmentation.to_scan(tissues), _matrix(scan.affine),
+        _filled(scan, findings), _listed_ml(findings),
+    )  # fmt: skip
 
 
 def _matrix(affine: Affine | None) -> Matrix:

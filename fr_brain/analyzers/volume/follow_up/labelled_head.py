@@ -25,11 +25,30 @@ class LabelledHead:
     """``tissue.CSF``, ``GREY``, ``WHITE_MATTER``; 0 outside the skull."""
     affine: Matrix
     """Voxel index to mm, RAS+, 3 x 4."""
+    filled: float = 1.0
+    """Volume of the lesions over that of their voxels: in thick slices, voxels that they fill less
+    than half count in their volume, too."""
+    listed_ml: tuple[float, ...] = ()
+    """Volumes of the first lesions, as the report lists them."""
 
     @property
     def voxel_ml(self) -> float:
         """Volume of a voxel."""
         return abs(float(np.linalg.det(self.affine[:, :3]))) / 1000
+
+    def lesions_ml(self, voxels: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """The volume of each lesion: the report's where it lists one, else from its voxels.
+
+        Args:
+            voxels: of each label, from 0, (n,).
+
+        Returns:
+            ml, (n,).
+        """
+        out = voxels * (self.voxel_ml * self.filled)
+        own = self.listed_ml[: max(0, len(out) - 1)]
+        out[1 : 1 + len(own)] = own
+        return np.asarray(out, np.float64)
 
     def box(self) -> Box:
         """The bounding box of the space inside the skull; the whole scan if none is labelled."""

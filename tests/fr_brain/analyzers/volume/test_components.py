@@ -25,16 +25,19 @@ def box_of(intensity: int) -> NormalizedImage:
 def test_a_lesion_is_measured_in_voxels_of_the_whole_image() -> None:
     mask = np.zeros((6, 7, 8), np.bool_)
     mask[1:3, 2:5, 3:7] = True
-    component = Component((slice(10, 16), slice(20, 27), slice(5, 13)), mask, cnr=9.5, certain=True)
+    wide = mask.copy()
+    wide[0, 2:5, 3:7] = True  # partly filled
+    box = slice(10, 16), slice(20, 27), slice(5, 13)
+    component = Component(box, wide, mask, cnr=9.5, certain=True, small_logit=3.0)
     image = box_of(1500)
     image.intensities[11:13, 22:25, 8:10] = 1100  # half of the lesion
     lesion = measured(image, component)
-    assert lesion.voxels == 24
+    assert (lesion.voxels, lesion.with_partial) == (24, 36)
     assert lesion.corner == (10 + 1 + 8, 20 + 2 + 4, 5 + 3 + 12)
     assert lesion.extent == (2, 3, 4)
     assert lesion.centroid == (19.5, 27.0, 21.5)
     assert lesion.ratio == pytest.approx(1.3)
-    assert lesion.cnr == 9.5
+    assert (lesion.cnr, lesion.small_logit) == (9.5, 3.0)
 
 
 def labelled() -> tuple[Labels, Bools]:

@@ -40,6 +40,12 @@ def test_confidence_rises_with_contrast_and_falls_with_what_healthy_tissue_shows
     )
 
 
+def test_a_small_faint_lesion_may_fade_and_is_the_surer_the_more_its_own_search_is() -> None:
+    fading = replace(DOUBTFUL, cnr=4.0, spread=0.35, surface=1.0)
+    unsure, sure = (confidence_of(replace(fading, small_logit=logit)) for logit in (2.5, 8.0))
+    assert confidence_of(fading) < unsure < sure
+
+
 def test_no_finding_is_certain() -> None:
     sure = Evidence(cnr=60.0, contrast=0.7, spread=0.0, surface=0.9, thick=False)
     assert confidence_of(sure) == 0.99

@@ -54,6 +54,49 @@ def test_a_lesion_ends_at_half_of_its_rise_however_soft_its_edge(edge: float) ->
     assert np.count_nonzero(mask) == pytest.approx(np.count_nonzero(share >= 0.5), rel=0.15)
 
 
+def test_in_thick_slices_the_core_has_the_voxels_that_are_at_least_half_filled() -> None:
+    spacing_mm = (5.0, 1.0, 1.0)
+    z, y, x = np.ogrid[:SIZE, :SIZE, :SIZE]
+    finer = [
+        np.clip((4 - np.sqrt((5 * (z - SIZE // 2 - 0.3) + part) ** 2 + (y - SIZE // 2) ** 2
+                             + (x - SIZE // 2) ** 2)) / 2 + 0.5, 0, 1)
+        for part in (-2, -1, 0, 1, 2)
+    ]  # fmt: skip
+    share = np.mean(finer, axis=0)
+    head = (1000 + 600 * share).astype(np.uint16)
+    none = np.zeros(head.shape, np.bool_)
+    thick = Outliner(THRESHOLDS, TissueIntensities(200, 1150, 1000), spacing_mm, 0.005, 3)
+    (piece,) = thick.pieces(head, head >= SEARCH.limit, SEARCH.seed)
+    found = thick.measure(head, piece, ~none, SEARCH, none)
+    assert found is not None
+    filled = np.count_nonzero(share >= 0.5)
+    assert np.count_nonzero(found.core) == pytest.approx(filled, rel=0.1)
+    assert np.count_nonzero(found.mask) > 1.15 * filled
+    # What is filled less than half makes up for what is not filled wholly.
+    assert np.count_nonzero(found.mask) == pytest.approx(share.sum(), rel=0.2)
+
+
+@pytest.mark.parametrize(("edge", "kept"), [(1.0, True), (3.0, True), (5.0, False)])
+def test_in_coarse_voxels_nothing_faint_that_fades_is_a_lesion(edge: float, kept: bool) -> None:
+    head = (1080 + 230 * soft(4, edge)).astype(np.uint16)
+    none = np.zeros(head.shape, np.bool_)
+    coarse = Outliner(THRESHOLDS, TissueIntensities(200, 1150, 1000), (1.5,) * 3, 0.003, 3)
+    found = []
+    for one in (outliner(), coarse):
+        (piece,) = one.pieces(head, head >= SEARCH.limit, SEARCH.seed)
+        found.append(one.measure(head, piece, ~none, SEARCH, none))
+    assert [one is not None for one in found] == [True, kept]
+
+
+def test_in_thin_slices_the_core_is_the_whole_lesion() -> None:
+    head = (1000 + 600 * soft(5, 2)).astype(np.uint16)
+    none = np.zeros(head.shape, np.bool_)
+    (piece,) = outliner().pieces(head, head >= SEARCH.limit, SEARCH.seed)
+    found = outliner().measure(head, piece, ~none, SEARCH, none)
+    assert found is not None
+    assert np.array_equal(found.core, found.mask)
+
+
 def test_fluid_beside_a_lesion_does_not_draw_its_border_outwards() -> None:
     share = soft(4, 2)
     head = (1000 + 500 * share).astype(np.uint16)

@@ -1,6 +1,7 @@
 """Changes between two scans of one head are told, and two people are not compared."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,6 +51,26 @@ def test_new_gone_and_stable_lesions_are_told_apart() -> None:
         np.testing.assert_allclose(one.centroid_mm, back @ (centre - TURNED[:, 3]), atol=1.0)
     assert not any(one.doubtful for one in compared.lesions)
     assert [one.change for one in listed(compared.lesions)] == [LesionChange.NEW, LesionChange.GONE]
+
+
+def test_partly_filled_voxels_count_in_both_volumes() -> None:
+    now, before = fine(TURNED, [ONE, THREE]), fine(UPRIGHT, [TWO, ONE])
+    plain = compare(now, before, TURNED)
+    filled = compare(replace(now, filled=1.4), replace(before, filled=1.3), TURNED)
+    for one, other in zip(plain.lesions, filled.lesions, strict=True):
+        assert other.change is one.change
+        assert other.volume_ml == pytest.approx(1.4 * one.volume_ml, rel=0.01)
+        assert other.previous_ml == pytest.approx(1.3 * one.previous_ml, rel=0.01)
+
+
+def test_the_volumes_that_reports_list_are_compared() -> None:
+    now, before = fine(TURNED, [ONE, TWO]), fine(UPRIGHT, [ONE, TWO])
+    listed = compare(replace(now, listed_ml=(2.5, 1.5)), replace(before, listed_ml=(2.4,)), TURNED)
+    first, second = sorted(listed.lesions, key=lambda one: one.ids)
+    assert (first.volume_ml, first.previous_ml) == (2.5, 2.4)
+    assert first.change is LesionChange.STABLE
+    assert second.volume_ml == 1.5
+    assert second.previous_ml == pytest.approx(4 / 3 * np.pi * 0.064, rel=0.1)
 
 
 def test_grown_and_shrunk_lesions_have_both_volumes() -> None:
