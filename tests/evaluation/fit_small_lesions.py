@@ -1,5 +1,5 @@
 """Fit the weights of ``fr_brain.analyzers.volume.small_lesions`` on tuning heads, and print them:
-``python -m tests.evaluation.fit_small_lesions`` (10 minutes)."""
+``python -m tests.evaluation.fit_small_lesions`` (15 minutes)."""
 
 import argparse
 import sys
@@ -17,7 +17,7 @@ from tests.evaluation.reading import read_candidates
 from tests.evaluation.realistic.anatomy import SHARPENED, TUNING
 from tests.evaluation.realistic.head import make_head
 from tests.evaluation.realistic.kinds import Kind
-from tests.evaluation.realistic.rows import TUNING_SEEDS
+from tests.evaluation.realistic.rows import KINDS, TUNING_SEEDS
 from tests.evaluation.rows import ROWS
 from tests.evaluation.rows import TUNING_SEEDS as PHANTOM_SEEDS
 
@@ -28,17 +28,22 @@ _FIRST = 8500  # of the tuning seeds; METHOD.md's fit has other seeds
 _FAINT, _HEALTHY = OTHER_KINDS["small faint"], OTHER_KINDS["healthy confounded"]
 _NOISY_PERCENT = (5.0, 9.0)
 _PHANTOMS = "1 mm 9/40"
+_3_T, _COILS = KINDS["3 T contrast"], KINDS["strong coils"]
 
 TUNING_KINDS: dict[str, tuple[Kind, int]] = {
     name: (OTHER_KINDS[name], heads)
     for name, heads in {
         "small faint": 64, "healthy confounded": 26, "old 1 mm": 16, "bright linings": 10,
         "MS 1 mm": 12, "soft 1 mm": 3, "noise, motion": 7, "1.5 T contrast": 3,
-        "3 T contrast": 2, "sharp 1 mm": 2, "MS stripped": 2,
+        "3 T contrast": 28, "strong coils": 17, "sharp 1 mm": 2, "MS stripped": 2,
     }.items()
 } | {
     "faint, noisy": (replace(_FAINT, noise_percent=_NOISY_PERCENT), 12),
     "healthy, noisy": (replace(_HEALTHY, noise_percent=_NOISY_PERCENT), 12),
+    # Bright cortex, most of it without a lesion, is what false findings come from.
+    "healthy, 3 T": (replace(_HEALTHY, grey=_3_T.grey), 16),
+    "few, 3 T": (replace(_3_T, lesions=(0, 3), confluent=(0, 0)), 7),
+    "healthy, coils": (replace(_HEALTHY, field_percent=_COILS.field_percent, coils=True), 4),
 }  # fmt: skip
 """Kinds, and how many heads of each."""
 

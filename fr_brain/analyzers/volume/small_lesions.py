@@ -2,7 +2,7 @@
 
 Own method. The other searches ask for voxels that are brighter than grey matter, which a lesion of
 a few voxels seldom has. Here a maximum is judged by its profile: how it falls off in 26 directions.
-A logistic model of ten measures tells lesions from cortex, linings and noise. ``METHOD.md``
+A logistic model of eleven measures tells lesions from cortex, linings and noise. ``METHOD.md``
 explains the constants and the fit.
 """
 
@@ -22,7 +22,7 @@ Indices = npt.NDArray[np.intp]
 
 NAMES = (
     "log cnr", "most at 3 mm", "log sigmas", "line at 2.5 mm", "mean at 3.75 mm", "half at 3 mm",
-    "mean at 1 mm", "log rise", "fluid at 6 mm", "line at 1 mm",
+    "mean at 1 mm", "log rise", "fluid at 6 mm", "line at 1 mm", "grey over white",
 )  # fmt: skip
 """The measures of a candidate, in the order of the weights; see ``_measured``."""
 
@@ -34,8 +34,8 @@ _PROFILE_MM = (1.0, 2.5, 3.0, 6.0)
 _BELOW_MIN, _FLUID_SHARE_MAX = 0.75, 0.35  # of what is around: below half of the rise; fluid
 _TISSUE_MIN, _FLUID_MAX = 0.88, 0.75  # over white matter
 _RISE_FLOOR, _SPREAD_FLOOR, _SHARE_FLOOR, _SHARE_MAX = 5, 4, 20, 2  # bounds of the measures
-_INTERCEPT = -3.92
-_WEIGHTS = (2.63, -2.98, 4.65, -7.75, 6.22, -14.34, -6.60, 2.36, 5.79, -4.76)
+_INTERCEPT = 37.98
+_WEIGHTS = (1.21, -3.53, 7.20, -7.34, 7.74, -12.97, -9.74, 0.56, 6.89, -5.23, -29.97)
 _LOGIT_MIN = 2.5  # of a lesion
 _CANDIDATES_MAX = 400
 _LEVELS = 0.6, 0.7, 0.8  # of the rise of its maximum: where a small lesion ends; if it leaks
@@ -54,7 +54,7 @@ class Candidates:
     plateau: Floats
     """Mean of each maximum and its six neighbours, (n,)."""
     measures: npt.NDArray[np.float64]
-    """(n, 10), in the order of ``NAMES``."""
+    """(n, 11), in the order of ``NAMES``."""
 
     def chosen(self, which: Bools) -> "Candidates":
         """Some of them."""
@@ -145,7 +145,7 @@ def find_candidates(
         & ((shell < _TISSUE_MIN * white).mean(axis=1) <= _FLUID_SHARE_MAX)
         & (peak - median >= _RISE_LEAST)
     )
-    found = _measured(flat, shape, at[kept], thresholds, spacing_mm)
+    found = _measured(flat, shape, at[kept], thresholds, tissues, spacing_mm)
     return found.chosen(found.plateau - found.around >= _CNR_LEAST * thresholds.sigma)
 
 
@@ -205,6 +205,7 @@ def _measured(
     shape: tuple[int, ...],
     at: Indices,
     thresholds: TissueThresholds,
+    tissues: TissueIntensities,
     spacing_mm: tuple[float, float, float],
 ) -> Candidates:
     """Measure candidates, given by their flat indices in the box."""
@@ -243,6 +244,8 @@ def _measured(
         np.log(rise),
         (profile(_PROFILE_MM[3]) < _FLUID_MAX * thresholds.white).mean(axis=1),
         line(first),
+        # The brighter grey matter is, the more a fold of cortex stands out like a lesion.
+        np.full(len(at), tissues.grey / thresholds.white),
     ]
     return Candidates(
         np.stack(np.unravel_index(at, shape), axis=1),

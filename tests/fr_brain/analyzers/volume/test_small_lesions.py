@@ -50,9 +50,10 @@ def search(
     rise: Rise,
     spacing_mm: tuple[float, float, float] = ONE_MM,
     taken: npt.NDArray[np.bool_] | None = None,
+    tissues: TissueIntensities = TISSUES,
 ) -> list[SmallLesion]:
     taken = np.zeros(SHAPE, np.bool_) if taken is None else taken
-    return find_small_lesions(tissue(rise), WHERE, THRESHOLDS, TISSUES, spacing_mm, taken, 4)
+    return find_small_lesions(tissue(rise), WHERE, THRESHOLDS, tissues, spacing_mm, taken, 4)
 
 
 def test_a_small_lesion_that_is_no_brighter_than_grey_matter_is_found() -> None:
@@ -66,6 +67,14 @@ def test_a_small_lesion_that_is_no_brighter_than_grey_matter_is_found() -> None:
 def test_a_brighter_one_is_the_surer() -> None:
     (faint,), (bright,) = search(blob(130)), search(blob(220))
     assert bright.logit > faint.logit > 0
+
+
+def test_where_grey_matter_is_much_brighter_than_white_a_lesion_must_stand_out_more() -> None:
+    """As at 3 T, where folds of cortex look like small lesions."""
+    brighter = TissueIntensities(200, 1280, 1000)
+    assert len(search(blob(150))) == 1
+    assert search(blob(150), tissues=brighter) == []
+    assert len(search(blob(250), tissues=brighter)) == 1
 
 
 def test_noise_is_no_lesion() -> None:
