@@ -95,15 +95,17 @@ def _marked_before_ack() -> None:
     """Fr-HUB marks reports as sent when it has taken them to send."""
     from common.store.outbox import Outbox
 
-    lease = Outbox.lease
+    def marking(lease: Any) -> Any:
+        def leasing(outbox: Outbox, *args: Any, **kwargs: Any) -> list[Any]:
+            found: list[Any] = lease(outbox, *args, **kwargs)
+            if found:
+                outbox.mark_sent([item.key for item in found])
+            return found
 
-    def leasing(outbox: Outbox, *args: Any, **kwargs: Any) -> list[Any]:
-        found = lease(outbox, *args, **kwargs)
-        if found:
-            outbox.mark_sent([item.key for item in found])
-        return found
+        return leasing
 
-    put(Outbox, "lease", leasing)
+    for name in ("lease", "lease_named"):
+        put(Outbox, name, marking(getattr(Outbox, name)))
 
 
 def _other_voxels() -> None:

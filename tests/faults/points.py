@@ -135,6 +135,7 @@ class Points:
         self._after(Uploads, "add_chunks", "hub.chunks")
         self._after(Uploads, "end", "hub.uploaded")
         self._after(Outbox, "lease", "hub.leased", bool)
+        self._after(Outbox, "lease_named", "hub.leased", bool)
         self._before(Outbox, "mark_sent", "hub.answered")
         self._after(Outbox, "mark_sent", "hub.marked")
         send = AsyncChannel.send
@@ -150,6 +151,7 @@ class Points:
         from common.store.claims import Claims
 
         self._after(Claims, "claim", "brain.claimed", bool)
+        self._after(Claims, "claim_named", "brain.claimed", bool)
         self._after(Claims, "claim_expired", "brain.reclaimed", bool)
         self._before(Claims, "complete", "brain.analysed")
         self._before(Claims, "_finish", "brain.reported")
