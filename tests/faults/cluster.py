@@ -17,6 +17,7 @@ STOPPED_IN_TIME_S = 40.0
 """More than any unit's own time for stopping in order, on a busy machine."""
 
 _CHECK_S = 0.02
+_DEAD_S = 10.0  # of a killed process on a busy machine: until it is gone
 _SAMPLE_S = 0.5
 _LINE = 400
 _SIGKILLED = -signal.SIGKILL
@@ -188,7 +189,7 @@ class Cluster:
             if pids and slot.process is not None:
                 # Until then it would still seem to run.
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    slot.process.wait(_CHECK_S)
+                    slot.process.wait(_DEAD_S)
             slot.kills += bool(pids)
 
     def signal_all(self, slot: Slot, number: int) -> None:
