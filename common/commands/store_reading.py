@@ -1,8 +1,8 @@
 """Reads every scan and every report once, side by side in order of their ids, and finds where they
 do not agree: the part of ``fr verify`` whose time depends on how many there are.
 
-Decoding and checking documents keeps a processor busy. So in a large store, ranges of ids are read
-by several processes, each with a connection of its own.
+Decoding and checking documents keeps a processor busy. So in a large store, several processes
+read ranges of ids, each through its own connection.
 """
 
 import multiprocessing
