@@ -1,5 +1,6 @@
 """``make faults``: inject every fault, account for every scan, say what was found."""
 
+import argparse
 import signal
 import sys
 import time
@@ -16,7 +17,8 @@ from tests.faults.worlds import Worlds
 
 
 def main() -> int:
-    """0: no violation; 1: some; 2: a variable is wrong."""
+    """0: no violation; 1: some; 2: a variable is wrong, or there are arguments."""
+    _parser().parse_args()
     # A world that is taken down leaves no process behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console(width=None if sys.stdout.isatty() else 140)
@@ -49,6 +51,20 @@ def main() -> int:
     if options.faults_report is not None:
         report.write(result, Path(options.faults_report))
     return 0 if result.passed else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Takes no arguments, but shows the variables."""
+    variables = (
+        f"{name.upper():<15}{one.description}" for name, one in Options.model_fields.items()
+    )
+    return argparse.ArgumentParser(
+        prog="make faults",
+        usage="make faults [VARIABLE=value …]",
+        description=__doc__,
+        epilog="\n  ".join(["variables:", *variables]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def command_of(options: Options) -> str:
