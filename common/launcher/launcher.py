@@ -48,6 +48,8 @@ class Launcher:
         self._totals: Totals | None = None
         self.cause: str | None = None
         """Why a unit cannot run, so that the run has ended."""
+        self.web_cause: str | None = None
+        """Why the API and its page could not run, though the run went on."""
         self._cannot_run = False
 
     async def run(self, ledger: Path | None) -> tuple[int, Totals | None]:
@@ -96,6 +98,7 @@ class Launcher:
         await web.start(lifeline)
         await web.keep_running(lifeline)
         web.notice(f"the API and its page are off; everything else runs: {web.last_line}")
+        self.web_cause = f"the API and its page were off: {web.last_line}"
 
     def _environment(self, ledger: Path | None, totals_fd: int) -> dict[str, str]:
         # Pass on settings from the command line and .env as environment variables.
@@ -239,7 +242,7 @@ def main() -> int:
             ledger = Path(folder) / "ledger.jsonl"
         code, totals = asyncio.run(launcher.run(ledger))
         if totals is None:
-            _print_cause(launcher, console)
+            _print_causes(launcher, console)
             return code or Exit.OK
         if ledger is not None and ledger.is_file():
             acknowledged = acknowledged_in(ledger, start)
@@ -248,7 +251,7 @@ def main() -> int:
         totals.show(console, settings.reports)
         if settings.summary is not None:
             totals.write(settings.summary)
-        _print_cause(launcher, console)
+        _print_causes(launcher, console)
         stopped = lifecycle.stop.is_set()
         if stopped and settings.finite and not totals.complete:
             of = "" if totals.total is None else f" of {totals.total:,}"
@@ -267,8 +270,11 @@ def main() -> int:
     return Exit.FAILED if code == Exit.OK and settings.finite and incomplete else code
 
 
-def _print_cause(launcher: Launcher, console: Console) -> None:
-    """Repeat why the run has ended: the line itself is far above, among those of other units."""
+def _print_causes(launcher: Launcher, console: Console) -> None:
+    """Repeat why the run has ended, and why there was no page: the lines themselves are far above,
+    among those of other units."""
+    if launcher.web_cause is not None:
+        console.print(launcher.web_cause, style="yellow", soft_wrap=True)
     if launcher.cause is not None:
         console.print(launcher.cause, style="red", soft_wrap=True)
 

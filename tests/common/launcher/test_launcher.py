@@ -319,4 +319,5 @@ def test_a_taken_port_of_the_api_ends_nothing_else(run: LauncherRun) -> None:
         until(lambda: "report received" in run.log, 60)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0, run.log
+        assert "the API and its page were off: " in run.log.splitlines()[-1]
     assert run.verify().gaps == 0
