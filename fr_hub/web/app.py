@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
@@ -13,6 +13,7 @@ from common.errors import StoreError
 from fr_hub.web.context import WebContext
 from fr_hub.web.gate import Gate
 from fr_hub.web.hosts import KnownHosts, local_address, names_of
+from fr_hub.web.known_parameters import refuse_unknown_parameters
 from fr_hub.web.live.feed import LiveFeed
 from fr_hub.web.metrics import MeasuredApp, Metrics
 from fr_hub.web.openapi import document, operation_id, serve_document
@@ -164,10 +165,10 @@ def routes_only() -> FastAPI:
         responses={"default": {"model": ProblemDetails, "description": "Error"}},
         generate_unique_id_function=operation_id,
     )
-    for router in OTHERS:
+    for router in OTHERS:  # programs of other services may send parameters of their own
         app.include_router(router)
     for router in ROUTERS:
-        app.include_router(router, prefix=API)
+        app.include_router(router, prefix=API, dependencies=[Depends(refuse_unknown_parameters)])
     document(app, _table(), MESSAGES)
     serve_document(app, f"{API}/openapi.json")
     return app

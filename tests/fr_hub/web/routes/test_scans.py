@@ -194,15 +194,16 @@ def test_a_patients_scans_are_those_of_the_pseudonyms(
     client = client_of(Role.CLINICIAN)
 
     def keys(patient: str, **query: str) -> list[str]:
-        query = {"patient": patient, "limit": "1", **query}
+        query = {"patient": patient, **query}
+        position = {"limit": "1"}
         found: list[str] = []
         while True:
-            page = client.get(SCANS, params=query).json()
+            page = client.get(SCANS, params={**query, **position}).json()
             found += [one["key"] for one in page["items"]]
             if page["next"] is None:
                 assert sum(counted(client, **query)["states"].values()) == len(found)
                 return found
-            query["after"] = page["next"]
+            position["after"] = page["next"]
 
     assert set(keys("patient-1")) == {first, again}
     assert keys("patient-1", subject="sub-1") == [first]
