@@ -245,7 +245,8 @@ class ReportIndex:
         if bereaved or reported or doubled:
             with self._locked(), self._table() as (_, table):
                 found = Bereaved(bereaved, (_with_news(row, reported) for row in table))
-            doubles = Doubled(doubled)
+            # A row that has its report only now may be the second of its scan.
+            doubles = Doubled(doubled | reported.keys())
             with self._rewriting() as (table, write):
                 for row in table:
                     write(doubles.demoted(found.promoted(_with_news(row, reported))))

@@ -350,6 +350,30 @@ def test_of_two_files_that_both_say_to_be_reported_the_second_is_a_copy(
     ]
 
 
+@pytest.mark.parametrize("sent_first", ["a.nii", "b.nii"])
+def test_a_copy_that_was_sent_as_if_it_were_new_is_a_copy(tmp_path: Path, sent_first: str) -> None:
+    """A kill came between a scan and its row, so the next run sends the same image once more."""
+    folder = str(tmp_path / "data")
+    (tmp_path / "data").mkdir()
+    names = ("a.nii", "b.nii")
+    for name in names:
+        (tmp_path / "data" / name).touch()
+    places = [Origin(name, "", folder) for name in names]
+    index = ReportIndex(tmp_path, get_log(), "pacs-1")
+    index.begin(folder, [Account(FileOutcome.WAITING, "not sent yet", (one,)) for one in places])
+    for one in sorted(places, key=lambda place: place.file != sent_first):
+        index.close()
+        index = ReportIndex(tmp_path, get_log(), "pacs-1")
+        index.account(Account(FileOutcome.WAITING, "no report yet", (one,), ONE))
+        if one.file == sent_first:
+            index.add(report(ONE), [Account(FileOutcome.REPORTED, "", (one,), ONE)], ONE)
+    index.close()
+    assert about(tmp_path, "file", "outcome", "reason", "report") == [
+        ("a.nii", "reported", "", ONE),
+        ("b.nii", "copy", "the same image as a.nii", ONE),
+    ]
+
+
 def test_a_table_without_outcomes_is_continued(tmp_path: Path) -> None:
     made = report(ONE)
     write(tmp_path, made, origin("a.nii"))
