@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation.realistic.anatomy import SHARPENED, anatomy
-from tests.evaluation.realistic.head import Scanner
+from tests.evaluation.realistic.head import Scanner, intensities
 from tests.evaluation.realistic.kinds import Kind
 from tests.evaluation.realistic.lesions import paint
 
@@ -32,3 +32,21 @@ def test_sharpened_anatomies_have_more_contrast_of_fine_structures() -> None:
     assert steps[1] > 1.1 * steps[0]
     assert np.array_equal(sharp.grey, again.grey)
     assert np.array_equal(sharp.brain, plain.brain)
+
+
+def test_fat_alone_is_brightened_where_the_kind_wants_that() -> None:
+    base = anatomy("coded")
+    kinds = [
+        Kind(contrast="t1", fat=fat, fat_only=fat_only)
+        for fat, fat_only in (((1, 1), False), ((1.5, 1.5), False), ((1.5, 1.5), True))
+    ]
+    painted = paint(base, Kind(lesions=(0, 0), confluent=(0, 0)), np.random.default_rng(209_001))
+    plain, bright, alone = (
+        intensities(base, kind, painted, np.random.default_rng(3)) for kind in kinds
+    )
+    skull = (base.outside > 0) & (base.outside < 0.5)
+    fat = base.outside > 1.1
+    assert np.array_equal(alone[skull], plain[skull])
+    assert (bright[skull] > plain[skull]).all()
+    assert np.allclose(alone[fat], bright[fat])
+    assert np.array_equal(alone[base.outside == 0], plain[base.outside == 0])

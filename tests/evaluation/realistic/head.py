@@ -20,6 +20,7 @@ _PROFILE_MM = 2.0  # slices at least this thick have a profile
 _LANDMARKS_MM = 10.0
 _NEAR_MM, _AROUND = 3.0, 15  # where lesions may be: steps; edge of a box around them, voxels
 _WHITE = 600.0
+_FAT_LEVELS = 0.6, 1.0  # over white matter on T1: nothing below is fat, all above is
 _TEXTURE_T1 = {"grey": (0.64, 0.74), "csf": (0.15, 0.3)}
 
 Steps = tuple[int, int, int]
@@ -118,10 +119,19 @@ def intensities(base: Anatomy, kind: Kind, painted: Painted, draw: np.random.Gen
         white = white * (1 + np.float32(caps) * ends)
     matter = white + cortex
     image = matter + base.csf * np.float32(csf)
-    image += base.outside * np.float32(draw.uniform(*kind.fat))
+    image += _brightened(base.outside, np.float32(draw.uniform(*kind.fat)), kind)
     share = painted.share
     level = painted.brightness if flair else np.float32(draw.uniform(0.55, 0.8))
     return np.asarray(image * (1 - share) + share * level, np.float32)
+
+
+def _brightened(outside: Floats, factor: np.float32, kind: Kind) -> Floats:
+    """What surrounds the brain, with its fat as bright as the kind wants it."""
+    if not kind.fat_only:
+        return np.asarray(outside * factor)
+    low, high = _FAT_LEVELS
+    fat = np.clip((outside - np.float32(low)) / np.float32(high - low), 0, 1)
+    return np.asarray(outside * (1 + (factor - 1) * fat), np.float32)
 
 
 def _rough(shape: tuple[int, ...], draw: np.random.Generator) -> Floats:

@@ -33,6 +33,9 @@ class Kind:
     limbic: Range = (0.0, 0.06)
     fat: Range = (0.7, 1.2)
     """Brightness of what surrounds the brain, as a factor."""
+    fat_only: bool = False
+    """Whether the factor is that of fat and marrow alone: skin, muscle, dura and the fluid around
+    the brain keep their brightness."""
     spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
     tilt: float = 6.0
     """Largest rotation about an axis, degrees."""

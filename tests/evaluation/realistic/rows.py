@@ -68,6 +68,9 @@ KINDS = {
     "noise, motion": replace(_SOFT, noise_percent=(6, 8), ghost=0.05, gibbs=True),
     "T1": _T1,
     "T1 bright fat": replace(_T1, fat=(1.3, 1.8), lesions=(0, 0), confluent=(0, 0)),
+    "T1 bright fat alone": replace(
+        _T1, fat=(1.3, 1.8), fat_only=True, lesions=(0, 0), confluent=(0, 0)
+    ),
 }
 
 _AT_LEAST = {
@@ -89,6 +92,7 @@ _AT_MOST = {
     "3 T contrast": _TISSUES,
     "1.5 T contrast": _TISSUES,
     "T1 bright fat": {"unread": 0.05},
+    "T1 bright fat alone": _TISSUES | {"unread": 0.05},
 }
 
 ROWS = tuple(
