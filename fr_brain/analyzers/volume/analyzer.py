@@ -55,7 +55,7 @@ class VolumeAnalyzer:
     """
 
     name = "volume"
-    version = "10"
+    version = "11"
     scan_types = frozenset({"volume", "flair", "t1"})
     priority = 0
 

@@ -34,6 +34,7 @@ _FLUID_QUANTILE = 0.005  # of the deep brain: the fluid of the ventricles
 _FAT = 1200  # normalized intensity of bright fat on T1: no tissue near the brain's edge has it
 _RIM_MM = 3.0  # outer layer inside the skull: cortex and fluid
 _FAT_EDGE_MM = 2.0  # voxels this near to fat are mixed with it
+_SHEET_MM = 3.0  # radius of the ball that fits into brain, but not into dura or scalp
 _FLUID_MAX = 700  # normalized intensity below which lies no tissue
 
 
@@ -96,6 +97,7 @@ def find_intracranial(
     if fat is not None:
         allowed &= ~fat
         brain &= ~fat
+        brain = _off_sheets(brain, normalized, core, spacing_mm)
     brain = dilate_box(brain, _TISSUE_MM, spacing_mm, allowed)
     within = close_ball(brain, columns, _CLOSING_MM[t1_like], spacing_mm)
     if t1_like:
@@ -138,6 +140,18 @@ def bright_rim(
         total += intensities.size
         bright += int(np.count_nonzero(intensities > level))
     return bright / max(1, total)
+
+
+def _off_sheets(
+    brain: Bitmask, normalized: NormalizedImage, core: Bools, spacing_mm: Spacing
+) -> Bitmask:
+    """Tissue without sheets that are too thin for brain, such as dura between fat and fluid;
+    ``core`` (booleans, a block each) keeps all of its tissue."""
+    deep = np.empty_like(brain)
+    for part in normalized.slabs():
+        deep[part] = pack(normalized.upsample(core, part))
+    thick = ~dilate_ball(~(brain | deep), _SHEET_MM, spacing_mm)
+    return brain & (dilate_ball(thick, _SHEET_MM, spacing_mm) | deep)
 
 
 def _near_fat(normalized: NormalizedImage, core: Bools, spacing_mm: Spacing) -> Bitmask:

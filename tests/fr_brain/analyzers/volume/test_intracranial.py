@@ -1,5 +1,7 @@
 """The intracranial space reaches to the skull and keeps the fluid around the gyri."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,22 @@ def test_bright_fat_is_not_inside_the_skull(in_fat: bool) -> None:
     fat = np.count_nonzero(found.unpacked(found.intracranial) & (normalized.intensities > 1200))
     assert fat < 100 if in_fat else fat > 10_000
     assert np.count_nonzero(found.unpacked(found.brain) & (normalized.intensities == 700)) > 40_000
+
+
+def test_a_sheet_of_dura_in_bright_fat_is_no_brain() -> None:
+    normalized, masks = ball_in_fat()
+    z, y, x = np.ogrid[-32:32, -32:32, -32:32]
+    radius = np.sqrt(z**2 + y**2 + x**2)
+    dura = (radius >= 24) & (radius < 26)
+    intensities = np.where(dura, 700, np.where(radius < 24, normalized.intensities, 100))
+    normalized = replace(normalized, intensities=intensities.astype(np.uint16))
+    found = find_intracranial(normalized, masks, 450, (1, 1, 1), t1_like=True, in_fat=True)
+    brain, inside = found.unpacked(found.brain), found.unpacked(found.intracranial)
+    # Blocks that look like the inside of the brain hold a part of the sheet.
+    assert brain[dura].mean() < 0.25
+    assert inside[dura].mean() < 0.4
+    assert brain[radius < 22].all()
+    assert inside[radius < 24].mean() > 0.99
 
 
 def test_the_share_of_fat_in_the_outer_layer_is_measured() -> None:
