@@ -49,8 +49,12 @@ class WorkSignal:
         if self._pending.get_value() == 0:
             self._write(named)
             self._pending.release()
-        else:
-            self._write(None)
+            return
+        self._write(None)
+        if self._pending.get_value() == 0:
+            # Somebody took it meanwhile, maybe with the name of another scan: then it would claim
+            # that one alone.
+            self._pending.release()
 
     def notify_always(self) -> None:
         """Like ``notify``, but never coalesced: for a processor that must wake up."""

@@ -73,6 +73,28 @@ def test_a_wake_up_for_two_scans_names_none() -> None:
     assert signal.named() is None
 
 
+class OvertakenSignal(WorkSignal):
+    """A processor takes the wake-up that is kept just before the next one takes its name away."""
+
+    def __init__(self) -> None:
+        super().__init__(CONTEXT)
+        self.taken: list[str | None] = []
+
+    def _write(self, named: str | None) -> None:
+        if self.wait(0):
+            self.taken.append(self.named())
+        super()._write(named)
+
+
+def test_a_wake_up_is_not_lost_with_one_that_is_taken_at_that_moment() -> None:
+    signal = OvertakenSignal()
+    signal.notify("1@pacs-1")
+    signal.notify("2@pacs-1")
+    assert signal.taken == ["1@pacs-1"]  # and claims that scan alone
+    assert signal.wait(0)
+    assert signal.named() is None
+
+
 def test_a_name_is_old_after_a_moment() -> None:
     signal = WorkSignal(CONTEXT)
     signal.notify("1@pacs-1")
