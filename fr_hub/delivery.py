@@ -96,6 +96,7 @@ class Delivery:
         self._wake = asyncio.Event()
         self._named: str | None = None  # the key of the only report that the last wake-up is about
         self._searched = -math.inf  # for reports, time.monotonic()
+        self._more = True  # reports may be due that no wake-up is about
         self._stopping = False
         self._window_full = False  # when reports were last leased
         self._leasing: Leasing | None = None
@@ -153,7 +154,9 @@ class Delivery:
             self._wake.clear()
             named, self._named = self._named, None
             self._window_full = self._free <= 0
-            if not self._window_full:
+            if self._window_full:
+                self._more = True  # nobody looks for what is due now
+            else:
                 await self._renew_leases()
                 if await self._send_leased(self._free, named):
                     continue
@@ -222,13 +225,14 @@ class Delivery:
     async def _send_leased(self, limit: int, named: str | None) -> bool:
         """Lease reports and send them; whether more are due."""
         # Nothing announces reports whose pause is over: search from time to time.
-        if time.monotonic() - self._searched > self._settings.hub_poll_s:
+        if self._more or time.monotonic() - self._searched > self._settings.hub_poll_s:
             named = None
         async with self._memory_budget.held(self._held_bytes, self._pacs):
             leased = await (self._lease(limit) if named is None else self._lease_named(named))
             # An acknowledgement names only the scan, so one revision of its report is under way at
             # a time. Another one is due again when its lease ends.
             await self._send([r for r in leased if r.key not in self._outgoing.unanswered])
+        self._more = leased.more
         return leased.more
 
     async def _send_singly(self) -> None:

@@ -1,6 +1,7 @@
 """Fr-HUB's client on a real MongoDB and real sockets: each report leaves until it has arrived."""
 
 import contextlib
+import queue
 import threading
 import time
 from datetime import timedelta
@@ -20,6 +21,7 @@ from common.wire.messages import Ack, InvalidMessage, Nack
 from fr_hub.delivery import LEASE_S
 from tests.factories import LONG_AGO, document_of, make_reports, opened
 from tests.fr_hub.pushing import (
+    Pushing,
     Reports,
     due_at,
     is_sent,
@@ -311,6 +313,50 @@ def test_a_name_that_another_wake_up_follows_costs_a_search(
         reports = make_reports(store, 3)
         client.wake(reports[0].key, reports[1].key)
         assert next_reports(channel, 3) == {one.scan_id for one in reports}
+
+
+def test_a_name_that_comes_during_a_search_does_not_hide_what_the_search_left(
+    store: DBManager, pacs: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports = make_reports(store, 5)
+    search = Outbox.lease
+    clients: queue.SimpleQueue[Pushing] = queue.SimpleQueue()
+
+    def interrupted(*args: Any) -> Leased:
+        leased = search(*args)
+        with contextlib.suppress(queue.Empty):  # only the first time
+            clients.get(timeout=1).wake(reports[-1].key)
+        return leased
+
+    monkeypatch.setattr(Outbox, "lease", interrupted)
+    with pushing(store, pacs.settings(hub_poll_s=60, hub_batch=2)) as client:
+        clients.put(client)
+        with contextlib.closing(pacs.accept()) as channel:
+            assert next_reports(channel, 5) == {one.scan_id for one in reports}
+
+
+def test_a_named_report_that_only_a_search_finds_is_not_lost_for_the_next_name(
+    store: DBManager, pacs: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_name = Outbox.lease_named
+    with (
+        pushing(store, pacs.settings(hub_poll_s=60)) as client,
+        contextlib.closing(pacs.accept()) as channel,
+    ):
+        [first] = ids_of(store, 1)
+        client.wake()
+        assert next_report(channel) == first
+        tried, following = make_reports(store, 2)
+        store.connection.reports.update_one({"_id": tried.key}, {"$set": {"tries": 1}})
+
+        def interrupted(*args: Any) -> Leased:
+            leased = by_name(*args)
+            client.wake(following.key)
+            return leased
+
+        monkeypatch.setattr(Outbox, "lease_named", interrupted)
+        client.wake(tried.key)
+        assert next_reports(channel, 2) == {tried.scan_id, following.scan_id}
 
 
 # --- stopping ------------------------------------------------------------------------------------
