@@ -119,6 +119,11 @@ class Claimer:
         """
         return self._claim_waiting(1, only_fresh=True)
 
+    def search_due_s(self) -> float:
+        """Seconds until the next search for scans is due, at the latest; 0: it is due. A scan that
+        was claimed by its name begins no new interval."""
+        return max(0.0, self._searched + self._settings.brain_poll_s - time.monotonic())
+
     def may_claim_next(self, current: Claim) -> bool:
         """Whether to claim a scan while ``current`` is analysed."""
         return (
@@ -164,7 +169,7 @@ class Claimer:
     def _claim_named(self, key: str) -> Claimed | None:
         # Nothing announces scans whose pause after a failed attempt is over: search from time to
         # time.
-        if time.monotonic() - self._searched > self._settings.brain_poll_s:
+        if not self.search_due_s():
             return None
         claimed = self._store.claims.claim_named(
             self._owner,
@@ -177,8 +182,6 @@ class Claimer:
         return claimed
 
     def _claim_waiting(self, wanted: int, *, only_fresh: bool = False) -> Claimed:
-        if not only_fresh:
-            self._searched = time.monotonic()
         claimed = self._store.claims.claim(
             self._owner,
             wanted,
@@ -190,6 +193,8 @@ class Claimer:
             attempts_allowed=self._settings.brain_attempts,
             others_first_s=self._settings.brain_retry_pause_s * OTHERS_FIRST_PAUSES,
         )
+        if not only_fresh:
+            self._searched = time.monotonic()  # not before: it may take longer than the interval
         self._log_failed(claimed)
         return claimed
 

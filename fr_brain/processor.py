@@ -58,7 +58,6 @@ class Processor:
         log: Log,
         current_scan: CurrentScan | None = None,
     ) -> None:
-        self._poll_s = settings.brain_poll_s
         self._stop = stop
         self._work_signal = work_signal
         self._log = log
@@ -135,7 +134,7 @@ class Processor:
         return self._stop.is_set() or self._exhausted
 
     def _wait(self) -> None:
-        until = time.monotonic() + self._poll_s
+        until = time.monotonic() + self._claimer.search_due_s()
         while not self._stop.is_set() and (left_s := until - time.monotonic()) > 0:
             if self._work_signal.wait(min(left_s, STOP_CHECK_S)):
                 self._named = self._work_signal.named()

@@ -162,9 +162,17 @@ class Delivery:
                     continue
             if self._free > 0:
                 await self._send_notices(self._free)
+            # While the window is full, an answer ends the wait.
+            pause_s = self._settings.hub_poll_s if self._window_full else self._search_due_s
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.hub_poll_s):
+                async with asyncio.timeout(pause_s):
                     await self._wake.wait()
+
+    @property
+    def _search_due_s(self) -> float:
+        """Seconds until the next search for reports is due; 0: it is due. A report that was leased
+        by its name begins no new interval."""
+        return max(0.0, self._searched + self._settings.hub_poll_s - time.monotonic())
 
     @property
     def _held_bytes(self) -> int:
@@ -225,7 +233,7 @@ class Delivery:
     async def _send_leased(self, limit: int, named: str | None) -> bool:
         """Lease reports and send them; whether more are due."""
         # Nothing announces reports whose pause is over: search from time to time.
-        if self._more or time.monotonic() - self._searched > self._settings.hub_poll_s:
+        if self._more or not self._search_due_s:
             named = None
         async with self._memory_budget.held(self._held_bytes, self._pacs):
             leased = await (self._lease(limit) if named is None else self._lease_named(named))
@@ -262,18 +270,17 @@ class Delivery:
             ) from None
 
     async def _lease(self, limit: int, among: Collection[str] | None = None) -> Leased:
-        if among is None:
-            self._searched = time.monotonic()
-        return self._leased(
-            await self._store.lease_reports(
-                self._pacs,
-                limit,
-                LEASE_S,
-                self._calling,
-                *self._sizes,
-                None if among is None else list(among),
-            )
+        leased = await self._store.lease_reports(
+            self._pacs,
+            limit,
+            LEASE_S,
+            self._calling,
+            *self._sizes,
+            None if among is None else list(among),
         )
+        if among is None:
+            self._searched = time.monotonic()  # not before: it may take longer than the interval
+        return self._leased(leased)
 
     async def _lease_named(self, key: str) -> Leased:
         return self._leased(

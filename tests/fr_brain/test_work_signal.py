@@ -12,7 +12,7 @@ from common.domain.states import ReportGenerated
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from fr_brain.work_signal import HINT_S, WorkSignal
-from tests.factories import make_claimable, make_scan, state_of
+from tests.factories import edit, make_claimable, make_scan, state_of
 from tests.fr_brain.processors import QUICK_S, Gate, PlantedAnalyzer, processing
 from tests.running import until
 
@@ -181,6 +181,23 @@ def test_a_processor_that_claims_all_that_waits_wakes_nobody(
         # A wake-up for nobody would have come back to itself.
         assert signal.wakes == 2
         assert len(analyzer.calls) == 2
+
+
+def test_a_named_scan_puts_off_no_poll(store: DBManager) -> None:
+    signal = WorkSignal(CONTEXT)
+    with processing(store, PlantedAnalyzer(), work_signal=signal, brain_poll_s=2):
+        [first] = make_claimable(store, 1)
+        signal.notify()
+        until(lambda: state_of(store, first.key) == ReportGenerated.DONE)
+        began = time.monotonic()
+        [waits] = make_claimable(store, 1)
+        edit(store, waits.key, attempts=1)  # its pause is over, which nothing announces
+        time.sleep(1.5)
+        [named] = make_claimable(store, 1)
+        signal.notify(named.key)
+        until(lambda: state_of(store, named.key) == ReportGenerated.DONE)
+        until(lambda: state_of(store, waits.key) == ReportGenerated.DONE)
+        assert time.monotonic() - began < 3
 
 
 def test_without_a_wake_up_a_scan_is_found_at_the_next_poll(store: DBManager) -> None:

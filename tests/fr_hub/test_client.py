@@ -303,6 +303,24 @@ def test_names_that_keep_coming_do_not_keep_a_client_from_searching(
         until(send_the_next)
 
 
+def test_a_named_report_puts_off_no_search(store: DBManager, pacs: Reports) -> None:
+    with (
+        pushing(store, pacs.settings(hub_poll_s=2)) as client,
+        contextlib.closing(pacs.accept()) as channel,
+    ):
+        [first] = ids_of(store, 1)
+        client.wake()
+        assert next_report(channel) == first
+        began = time.monotonic()
+        [waits] = ids_of(store, 1)  # nothing announces it here
+        time.sleep(1.5)
+        [named] = make_reports(store, 1)
+        client.wake(named.key)
+        assert next_report(channel) == named.scan_id
+        assert next_report(channel) == waits
+        assert time.monotonic() - began < 3
+
+
 def test_a_name_that_another_wake_up_follows_costs_a_search(
     store: DBManager, pacs: Reports
 ) -> None:
