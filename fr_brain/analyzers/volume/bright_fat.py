@@ -55,6 +55,7 @@ _FAT = 1.15  # over white matter, without the bias field: brighter blocks are fa
 _OVERLAP_MIN = 0.88  # of the brain's tissue and the template's
 _SHARE_MIN = 0.25  # share of the template's intracranial space, below which a block is no brain
 _SHARE_EDGE = 0.6  # the same of blocks that are added at the edge
+_CONTRAST_LEAST = 1e-3  # white over grey matter, minus 1: less is none, and no divisor
 _MARGIN = 2  # blocks around the brain
 
 
@@ -78,6 +79,8 @@ def find_masks_in_fat(
     if head.stripped or np.count_nonzero(core) < _CORE_MIN:
         raise UnreadableImage("The image does not show a whole head.")
     white = float(np.quantile(coarse.mean[core], _WHITE_QUANTILE))
+    if white <= 0:
+        raise UnreadableImage("The middle of the head is empty.")
     shell = coarse.mean[head.head & (head.depth <= _SHELL_MM)]
     if not any_fat and float(np.quantile(shell, _FAT_QUANTILE)) < _FAT_MIN * white:
         raise UnreadableImage("Fat is not bright.")
@@ -140,7 +143,7 @@ def _cut_to_template(
     """The brain without what lies outside the template's, but with the tissue next to it inside,
     closed and filled; None if it does not fit the template."""
     tissue = brain & (normalized > level)
-    white = np.clip((normalized - grey) / (1 - grey), 0, 1) * tissue
+    white = np.clip((normalized - grey) / max(1 - grey, _CONTRAST_LEAST), 0, 1) * tissue
     box = _box_around(brain)
     own = to_mm.copy()
     own[:, 3] += own[:, :3] @ [part.start for part in box]

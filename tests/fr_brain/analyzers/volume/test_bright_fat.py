@@ -74,3 +74,21 @@ def test_what_does_not_fit_the_template_is_no_brain() -> None:
     ball = replace(coarse, mean=(mean * (coarse.mean > 0.05)).astype(np.float32))
     with pytest.raises(UnreadableImage, match="separated"):
         find_masks_in_fat(ball, VOXEL_ML, TO_MM)
+
+
+def test_an_empty_head_has_no_brain() -> None:
+    coarse, _ = head(1.8)
+    z, y, x = (SPACING_MM * (np.arange(n) - (n - 1) / 2) for n in coarse.mean.shape)
+    radius = np.sqrt(z[:, None, None] ** 2 + y[:, None] ** 2 + x**2)
+    shell = np.float32(1) * ((radius > 72) & (radius < 86))
+    with pytest.raises(UnreadableImage, match="empty"):
+        find_masks_in_fat(replace(coarse, mean=shell), VOXEL_ML, TO_MM)
+
+
+def test_grey_matter_as_bright_as_white_is_no_division_by_zero() -> None:
+    coarse, brain = head(1.6)
+    masks = find_masks_in_fat(coarse, VOXEL_ML, TO_MM)
+    white = (coarse.mean > 0.75) & (coarse.mean < 1.1)
+    flat = replace(coarse, mean=np.where(white, np.float32(1), coarse.mean))
+    again = refine_in_fat(masks, flat, flat.mean, 1.0, VOXEL_ML, TO_MM)
+    assert dice(again.brain, brain) > 0.85
