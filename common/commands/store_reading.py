@@ -7,12 +7,16 @@ read ranges of ids, each through its own connection.
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import repeat
 
 from common.domain.states import ReportGenerated
+from common.errors import StoreError
+from common.runtime.lifecycle import Exit
 from common.store.db_manager import DBManager
 from common.store.queries import ALL_KEYS, KeyRange
 from common.store.stored_types import STATES
@@ -51,7 +55,7 @@ def read_store(store: DBManager) -> Disagreements:
     """Read all scans and reports.
 
     Raises:
-        StoreError: the store cannot be read.
+        StoreError: the store cannot be read, or a process that reads it was killed.
     """
     processes = min(_PROCESSES_MAX, os.cpu_count() or 1)
     if processes == 1 or store.queries.about_how_many() <= ALONE_MAX:
@@ -60,11 +64,30 @@ def read_store(store: DBManager) -> Disagreements:
     ranges = store.queries.key_ranges(_RANGES * processes)
     # Spawned, not forked: a fork would copy the driver's locks and sockets.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context) as pool:
+    with ProcessPoolExecutor(processes, context, _end_with_parent) as pool:
         where = store.connection.uri, store.connection.name, store.connection.timeout_s
-        for one in pool.map(_read_range, repeat(where), ranges):
-            found.extend(one)
+        try:
+            for one in pool.map(_read_range, repeat(where), ranges):
+                found.extend(one)
+        except BrokenProcessPool:
+            raise StoreError(
+                "a process that read the store was killed: the machine may lack memory"
+            ) from None
     return found
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent has ended: one that was killed cannot stop it."""
+
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(Exit.FORCED)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def _read_range(where: tuple[str, str, float], keys: KeyRange) -> Disagreements:

@@ -1,15 +1,25 @@
 """Reading the whole store in ranges and by several processes finds what one process finds."""
 
 import dataclasses
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from common.commands import store_reading
 from common.commands.store_reading import Disagreements, read_store
+from common.errors import StoreError
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.queries import ALL_KEYS, KeyRange
 from tests.factories import edit, inside, make_claimable, make_reports
+from tests.running import until
 
 
 def plant(store: DBManager) -> None:
@@ -57,6 +67,61 @@ def test_several_processes_find_what_one_finds(
         "damaged_reports": 6,
         "labels_missing": 5,
     }
+
+
+def test_a_killed_process_is_an_error_of_the_store_and_no_gap(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_claimable(store, 20)
+    monkeypatch.setattr(store_reading, "ALONE_MAX", 10)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+
+    def kill_one() -> None:
+        until(lambda: bool(multiprocessing.active_children()))
+        multiprocessing.active_children()[0].kill()
+
+    killing = threading.Thread(target=kill_one)
+    killing.start()
+    with pytest.raises(StoreError, match="was killed"):
+        read_store(store)
+    killing.join()
+
+
+_READING = """
+import os, sys, time
+from common.commands import store_reading
+from common.store.db_manager import DBManager
+
+store_reading._read = lambda *_: time.sleep(600)
+if __name__ == "__main__":
+    store_reading.ALONE_MAX, os.cpu_count = 0, lambda: 2
+    store_reading.read_store(DBManager(*sys.argv[1:]))
+"""
+
+
+def test_the_processes_end_when_the_one_that_started_them_is_killed(
+    store: DBManager, tmp_path: Path
+) -> None:
+    make_claimable(store, 20)
+    program = tmp_path / "reading.py"
+    program.write_text(_READING)
+    command = [sys.executable, str(program), store.connection.uri, store.connection.name]
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    with subprocess.Popen(command, env=environment) as reading:
+        parent = psutil.Process(reading.pid)
+
+        def readers() -> list[Any]:
+            return [one for one in parent.children() if "spawn_main" in " ".join(one.cmdline())]
+
+        try:
+            until(lambda: len(readers()) == 2)
+            started = readers()
+        finally:
+            reading.kill()
+    _, alive = psutil.wait_procs(started, 10)
+    for one in alive:
+        one.kill()
+    assert not alive
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
