@@ -60,6 +60,11 @@ class Soak:
     purged: int = 0
     gaps: int = 0
 
+    @property
+    def lost(self) -> int:
+        """Gaps of the store, and scans that were acknowledged but whose report never arrived."""
+        return self.gaps + max(0, len(self.acknowledged) - self.delivered)
+
     def growth(self, unit: str) -> tuple[float, float]:
         """MiB by which a unit grew from the second quarter of the run to the last one, and the
         slope of its memory after the first quarter, MiB per hour."""
@@ -217,7 +222,7 @@ def main() -> int:
     console = Console()
     show(soak, console)
     console.print(f"all values: {out}", f"plot: {draw(soak, out.with_suffix('.png'))}", sep="\n")
-    return int(soak.gaps > 0)
+    return int(soak.lost > 0)
 
 
 if __name__ == "__main__":

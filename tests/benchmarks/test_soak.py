@@ -48,3 +48,12 @@ def test_growing_memory_is_seen() -> None:
     soak.memory_mib = {"flat": [80.0] * 7200, "grows": [80 + at / 360 for at in soak.at]}
     assert soak.growth("flat") == pytest.approx((0.0, 0.0), abs=1e-6)
     assert soak.growth("grows") == pytest.approx((10.0, 10.0))
+
+
+def test_a_report_that_never_arrives_is_lost() -> None:
+    soak = Soak({}, 1, "small", acknowledged=[(1.0, 0.02), (2.0, 0.02)], delivered=2)
+    assert soak.lost == 0
+    soak.delivered = 1
+    assert soak.lost == 1
+    soak.delivered, soak.gaps = 2, 3
+    assert soak.lost == 3
