@@ -132,7 +132,10 @@ def bright_rim(
         level: a normalized intensity.
         spacing_mm: distance between voxels along z, y, x, mm.
     """
-    outside = dilate_box(~masks.intracranial, _RIM_MM, spacing_mm)
+    outside = ~masks.intracranial
+    # The bits that fill the last byte of a row are no voxels.
+    outside[..., -1] &= np.uint8(0xFF >> -masks.columns % 8)
+    outside = dilate_box(outside, _RIM_MM, spacing_mm)
     rim = masks.intracranial & outside
     bright = total = 0
     for part in normalized.slabs():

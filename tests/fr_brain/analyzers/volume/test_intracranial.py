@@ -75,3 +75,19 @@ def test_the_share_of_fat_in_the_outer_layer_is_measured() -> None:
     layer = 40**3 - 34**3
     share = bright_rim(normalized, masks, 850, (1, 1, 1))
     assert share == pytest.approx(20 * 2 * 40 / layer)
+
+
+@pytest.mark.parametrize("columns", [13, 16])
+def test_no_edge_of_the_box_is_taken_for_the_skull(columns: int) -> None:
+    shape = (8, 8, columns)
+    intensities = np.full(shape, 1000, np.uint16)
+    intensities[:, 0] = 500
+    whole = slice(0, 8), slice(0, 8), slice(0, columns)
+    normalized = NormalizedImage(
+        intensities, whole, (slice(0, 2), slice(0, 2), slice(0, 4)), (4,) * 3
+    )
+    inside = np.ones(shape, np.bool_)
+    inside[:, 0] = False
+    masks = IntracranialMasks(pack(inside), pack(inside), columns)
+    intensities[:, 1:4] = 700  # the rim: only what is beside the outside is dark
+    assert bright_rim(normalized, masks, 850, (1, 1, 1)) == 0
