@@ -41,7 +41,8 @@ help: ## List the targets and variables
 	@sed -nE 's/^#  (([A-Z_]+)? +)/  \1/p' $(MAKEFILE_LIST)
 	@echo
 	@echo "All settings: .env.example, or $(BIN)/python -m fr_hub --help (fr_brain, fr_pacs)"
-#  SCANS          number of scans to send; unset: until Ctrl-C
+#  SCANS          number of scans to send; unset: all of SOURCE, or synthetic scans until Ctrl-C;
+#                 0: none
 #  SOURCE         file, folder or archive to send (NIfTI, DICOM, ...) instead of synthetic scans
 #  VOLUMES        roles of the DICOM volumes to send, such as anatomical,diffusion; all: every volume
 #  WATCH          1 keeps running, and sends what arrives in the folder SOURCE, until Ctrl-C
@@ -98,7 +99,7 @@ help: ## List the targets and variables
 #                 faults (kill-hub,at-*)
 #  MINUTES        faults: repeat for this long; unset: inject each fault once; soak: how long (120)
 #  KILLS          faults: kills per unit (17)
-#  LOAD           faults: load factor (1: about 12 scans per second in each world)
+#  LOAD           faults: load factor (1: about 9 scans per second in each world)
 #  WORLDS         faults: worlds to run at once, each with its own MongoDB and units (2)
 #  SAMPLE         faults: share of the faults to inject, drawn with the seed (1)
 #  LONG           tests, faults: 1 also runs the long-running ones
@@ -213,7 +214,7 @@ contract: $(VENV)/ready-dev ## Test the API against its OpenAPI document: EXAMPL
 audit-dependencies: $(VENV)/ready-audit ## Check the locked packages for known vulnerabilities; write an SBOM
 	@$(BIN)/python -m tests.dependencies $(or $(SBOM),dist/sbom.json)
 
-fuzz: $(VENV)/ready-dev ## Fuzz each parser for FUZZ_S seconds; the exit code is 1 if it finds anything
+fuzz: $(VENV)/ready-dev ## Fuzz each parser for FUZZ_S seconds; it fails if it finds anything
 	@FUZZ_S="$(FUZZ_S)" ONLY="$(ONLY)" $(BIN)/python -m tests.fuzz
 
 faults: $(VENV)/ready-dev ## Inject faults into running units and check that no scan is lost

@@ -23,7 +23,7 @@ _COLUMNS = {
     "white_error": "white ml",
     "csf_error": "CSF ml",
     "intracranial_error": "intracranial ml",
-    "unread": "unread",
+    "unread": "not analysed",
     "seconds": "s",
 }
 _SHARES = {name for name in _COLUMNS if name.endswith("_error")} | {"unread"}
