@@ -70,7 +70,7 @@ help: ## List the targets and variables
 #  PACS           list: only scans of this Fr-PACS
 #  LIMIT          list: at most this many scans (100)
 #  CSV            list: 1 prints CSV
-#  KEEP           audit: file to write the heads of the audit trail to; store it elsewhere
+#  KEEP           audit: file to write the newest entry of each chain to; store it elsewhere
 #  HEADS          audit: file written with KEEP, to check the audit trail against
 #  ARCHIVE        audit: files written by audit-export, to check the events in them too
 #  FILE           audit-export, audit-prune: the archive of the audit trail
@@ -155,7 +155,7 @@ list: $(VENV)/ready ## List the scans, the newest first: ID, STATE, PACS, SUBJEC
 	@$(BIN)/fr list
 
 errors: $(VENV)/ready ## List the failed scans with their causes
-	@$(BIN)/fr failed
+	@$(BIN)/fr errors
 
 requeue: $(VENV)/ready ## Requeue failed scans for analysis: ID=scan,... or ALL=1
 	@$(BIN)/fr requeue
@@ -193,7 +193,7 @@ migrate: $(VENV)/ready ## List what a migration would change in the database; AP
 report: $(VENV)/ready ## Write the reports of ID=scan,... to OUT: JSON, text and picture
 	@$(BIN)/fr report
 
-reanalyze: $(VENV)/ready ## Reanalyse scans whose report is by another analyzer or version: ANALYZER=name, ID=...
+reanalyze: $(VENV)/ready ## Analyse scans again: those whose report is by another analyzer or version, or those in ID
 	@$(BIN)/fr reanalyze
 
 schema: $(VENV)/ready ## Print the JSON schema of a report

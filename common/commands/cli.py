@@ -8,7 +8,7 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import NoReturn
@@ -64,8 +64,8 @@ COMMANDS: Mapping[str, Command] = {
         "list the scans, the newest first: ID, STATE, PACS, SUBJECT, SINCE, LIMIT",
         "common.commands.scan_list",
     ),
-    "failed": Command(
-        "list the scans that are in 'Error', with their causes",
+    "errors": Command(
+        "list the failed scans with their causes",
         "common.commands.failed_scans",
         ("list",),
     ),
@@ -85,7 +85,7 @@ COMMANDS: Mapping[str, Command] = {
         ("redeliver",),
     ),
     "reanalyze": Command(
-        "reanalyse scans whose report another analyzer or version made: ANALYZER=name, ID=...",
+        "analyse scans again: those whose report is by another analyzer or version, or in ID",
         "fr_brain.commands.reanalyze",
     ),
     "report": Command(
@@ -126,6 +126,10 @@ COMMANDS: Mapping[str, Command] = {
 }
 
 
+RENAMED: Mapping[str, str] = {"failed": "errors"}
+"""Commands by their old names, which are still accepted."""
+
+
 class _UsageError(Exception):
     """The command line is wrong; the text says how."""
 
@@ -143,9 +147,11 @@ def usage() -> str:
             "Settings come from the command line (fr all SCANS=20 or fr all --scans 20), from the",
             "environment, or from .env. `fr COMMAND --help` lists them.",
             "",
-            "exit codes: 0 success; 1 a scan failed or a check found a gap; 2 wrong setting or",
-            "command line; 3 a port or folder is in use; 4 MongoDB refuses the login, cannot be",
-            "started, or cannot be read by a check; 130 a second signal stopped it immediately",
+            "exit codes: 0 success; 1 a scan failed, a check found a gap, or SOURCE, MongoDB or",
+            "Fr-HUB could not be used; 2 wrong setting or command line; 3 a port or folder is in",
+            "use; 4 MongoDB refuses the login, the embedded one cannot start, a newer release has",
+            "migrated the database, or a check could not read the store; 130 a second signal",
+            "stopped it immediately",
         ]
     )
 
@@ -156,6 +162,7 @@ def plan(name: str, given: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     Raises:
         _UsageError: there is no such command or setting, or ``given`` holds a secret.
     """
+    name = RENAMED.get(name, name)
     command = COMMANDS.get(name)
     if command is None:
         raise _UsageError(f"no command {name!r}; `fr --help` lists them")
@@ -172,10 +179,10 @@ def plan(name: str, given: Sequence[str]) -> tuple[list[str], dict[str, str]]:
                 f"{secret}: the command line is visible to all users of this machine; set it in "
                 f"the environment or .env, or name its file in {secret}_FILE"
             )
-        if setting not in (known := (*command.positional, *_known_settings())):
-            near = difflib.get_close_matches(setting.upper(), known, n=1)
-            meant = f": did you mean {near[0]}?" if near else f"; `fr {name} --help` lists them"
-            raise _UsageError(f"{setting}: there is no such setting{meant}")
+        if setting not in (*command.positional, *(known := _known_settings())):
+            near = _nearest(setting, _settings_of(name)) or _nearest(setting, known)
+            meant = f" (did you mean {near}?)" if near else f"; `fr {name} --help` lists them"
+            raise _UsageError(f"no setting {setting}{meant}")
         variables[setting] = value
     positional = [variables.pop(n) for n in command.positional if variables.get(n)]
     return ["-m", command.module, *command.arguments, *options, *positional], variables
@@ -183,9 +190,20 @@ def plan(name: str, given: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 
 def _known_settings() -> frozenset[str]:
     # Imported only here: without settings on its command line, ``fr`` starts without them.
-    from common.settings.reference import RENAMED, settings
+    from common.settings.names import RENAMED as OLD_NAMES
+    from common.settings.reference import settings
 
-    return frozenset({name for name, *_ in settings()} | RENAMED)
+    return frozenset({name for name, *_ in settings()} | OLD_NAMES)
+
+
+def _settings_of(command: str) -> set[str]:
+    from common.settings.reference import names_for
+
+    return names_for(command)
+
+
+def _nearest(setting: str, known: Collection[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(setting.upper(), known, n=1)), None)
 
 
 def main() -> NoReturn:

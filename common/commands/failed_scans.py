@@ -1,4 +1,4 @@
-"""Lists failed scans, those in ``'Error'`` (``fr failed``), and requeues them, or scans that lost
+"""Lists failed scans, those in ``'Error'`` (``fr errors``), and requeues them, or scans that lost
 their report (``fr requeue``)."""
 
 import dataclasses
@@ -47,7 +47,7 @@ def _about(scan: FailedScan) -> list[str]:
 
 def errors() -> int:
     """List the failed scans."""
-    settings = load_settings(ErrorsSettings, "fr failed", sys.argv[2:])
+    settings = load_settings(ErrorsSettings, "fr errors", sys.argv[2:])
     with open_existing_store(settings) as store:
         if settings.json_output:
             print_json_array(map(_as_json, store.failed_scans.all()))
@@ -106,7 +106,7 @@ def requeue() -> int:
 
 
 def _help() -> int:
-    raise SettingsError("say what to do: `fr failed` or `fr requeue`; each has --help")
+    raise SettingsError("say what to do: `fr errors` or `fr requeue`; each has --help")
 
 
 def main() -> int:
@@ -116,4 +116,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command("fr requeue" if sys.argv[1:2] == ["requeue"] else "fr failed", main))
+    sys.exit(run_command("fr requeue" if sys.argv[1:2] == ["requeue"] else "fr errors", main))

@@ -14,7 +14,7 @@ class BrainSettings(StoreSettings):
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
         le=1024,
-        description="number of processors (processes that analyse scans); by default one per core",
+        description="number of processors (processes that analyse scans)",
     )
     brain_lease_s: float = Field(
         default=30.0,
@@ -68,7 +68,7 @@ class BrainSettings(StoreSettings):
     )
     brain_label_maps: bool = Field(
         default=True,
-        description="1: store the label maps of each report, such as lesions, brain and tissues, "
-        "if the analyzer makes them; about 0.4 MB for a head with voxels of 1 mm. The API "
-        "serves them as NIfTI files",
+        description="1: store the segmentations (label maps) of each report, such as lesions, "
+        "brain and tissues, if the analyzer makes them; about 0.4 MB for a head with voxels of "
+        "1 mm. The API serves them as NIfTI files",
     )

@@ -22,20 +22,7 @@ from common.settings.base import (
 )
 from common.settings.pacs import PacsSettings
 
-_DAYS = (
-    "certs: validity of new certificates, days; audit-export: archive the chains that ended more "
-    "than this many days ago (default: 365)"
-)
-
-_LEDGER = (
-    "ledger file: Fr-PACS appends each scan event as a JSON line; verify checks that every scan "
-    "acknowledged in it is stored, and audit that its receipt is recorded; list takes file names "
-    "from it"
-)
-_SINCE = (
-    "audit: print the events since this time; list: only scans that arrived since; such as "
-    "2026-01-31T08:00 (UTC)"
-)
+_SUBJECT = "pseudonym of a subject, as make list and index.csv show it, not the PatientID"
 _STATES = (*map(str, ReportGenerated), PURGED, ERASED)
 
 
@@ -44,8 +31,7 @@ class RetentionSettings(KeepSettings):
 
     apply: bool = Field(
         default=False,
-        description="1: delete the data, or migrate the database; otherwise, only list what "
-        "would change",
+        description="1: delete the data; otherwise, only list what would be deleted",
     )
     json_output: bool = Field(
         default=False, validation_alias="json", description="1: print JSON instead of a table"
@@ -57,7 +43,7 @@ class VerifySettings(StoreSettings):
 
     ledger: Path | None = Field(
         default=None,
-        description=_LEDGER,
+        description="ledger file of a Fr-PACS: check that every scan acknowledged in it is stored",
     )
     deep: bool = Field(
         default=False,
@@ -70,19 +56,24 @@ class VerifySettings(StoreSettings):
 
 
 class AuditSettings(StoreSettings):
-    """Verifies the audit trail, compares it with the store, and prints it."""
+    """Verifies the audit trail against the store. SCAN or SINCE prints events."""
 
     scan: ScanName | None = Field(
         default=None, description="scan id: print who did what with this scan, and when"
     )
-    since: datetime | None = Field(default=None, description=_SINCE)
+    since: datetime | None = Field(
+        default=None,
+        description="print the events since this time, such as 2026-01-31T08:00 (UTC)",
+    )
     keep: Path | None = Field(
         default=None,
-        description="file to write the heads of the audit trail to; store it elsewhere",
+        description="file to write the heads of the audit trail to, the newest entry of each "
+        "chain; store it elsewhere",
     )
     ledger: Path | None = Field(
         default=None,
-        description=_LEDGER,
+        description="ledger file of a Fr-PACS: check that the receipt of every scan acknowledged "
+        "in it is recorded",
     )
     archives: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(),
@@ -108,11 +99,7 @@ class AuditSettings(StoreSettings):
 
 
 class _ArchiveSettings(StoreSettings):
-    file: Path | None = Field(
-        default=None,
-        description="archive of the audit trail: written by audit-export, and read by "
-        "audit-prune",
-    )
+    file: Path | None = Field(default=None, description="file to write the archive to")
     audit_key_file: Path = Field(
         default=Path(".secrets/audit.key"),
         description="file with the key that signs archives of the audit trail; audit-export "
@@ -134,17 +121,21 @@ class _ArchiveSettings(StoreSettings):
 class AuditExportSettings(_ArchiveSettings):
     """Writes old chains of the audit trail to a signed file; it changes nothing in the store."""
 
-    days: float = Field(default=365, ge=0, description=_DAYS)
+    days: float = Field(
+        default=365,
+        ge=0,
+        description="archive the chains that ended more than this many days ago",
+    )
 
 
 class AuditPruneSettings(_ArchiveSettings):
     """Removes the entries of an archive from the audit trail, or lists what it would remove;
     MONGODB_URI, if set, must be that of fr-migrate or of another administrator."""
 
+    file: Path | None = Field(default=None, description="archive written by audit-export")
     apply: bool = Field(
         default=False,
-        description="1: delete the data, or migrate the database; otherwise, only list what "
-        "would change",
+        description="1: remove the entries; otherwise, only list what would be removed",
     )
 
 
@@ -173,7 +164,7 @@ class _Chosen(StoreSettings):
 
 class ListSettings(_Chosen):
     """Lists the stored scans, the newest first: state, age, cause, priority, Fr-PACS, analyzer,
-    verdict, and the label where this Fr-PACS knows it."""
+    verdict, and the file name, if REPORTS or LEDGER is set."""
 
     states: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
@@ -184,18 +175,20 @@ class ListSettings(_Chosen):
     pacs: Identifier | None = Field(default=None, description="only scans of this Fr-PACS")
     subject: str | None = Field(
         default=None,
-        description="pseudonym of a subject, as make list and index.csv show it, not the "
-        "PatientID: erase all scans of this subject, or list only these",
+        description=f"{_SUBJECT}: list only scans of this subject",
     )
-    since: datetime | None = Field(default=None, description=_SINCE)
+    since: datetime | None = Field(
+        default=None,
+        description="only scans that arrived since this time, such as 2026-01-31T08:00 (UTC)",
+    )
     limit: int = Field(default=100, ge=1, description="list at most this many scans")
     reports: Path | None = Field(
         default=None,
-        description="folder for the reports: JSON, text and, if drawn, a picture of each, and "
-        "index.csv, which lists each input file with its outcome and its report; list takes file "
-        "names from it",
+        description="folder with the reports of a Fr-PACS: take file names from its index.csv",
     )
-    ledger: Path | None = Field(default=None, description=_LEDGER)
+    ledger: Path | None = Field(
+        default=None, description="ledger file of a Fr-PACS: take file names from it"
+    )
     json_output: bool = Field(
         default=False, validation_alias="json", description="1: print JSON instead of a table"
     )
@@ -245,8 +238,7 @@ class EraseSettings(_Chosen):
 
     subject: str | None = Field(
         default=None,
-        description="pseudonym of a subject, as make list and index.csv show it, not the "
-        "PatientID: erase all scans of this subject, or list only these",
+        description=f"{_SUBJECT}: erase all scans of this subject",
     )
     apply: bool = Field(
         default=False, description="1: erase the scans; otherwise, only list what would be erased"
@@ -267,7 +259,7 @@ class RedeliverSettings(_Chosen):
     everything: bool = Field(
         default=False,
         validation_alias="all",
-        description="1: every failed scan (requeue), or every undelivered report (redeliver)",
+        description="1: send every undelivered report again",
     )
 
 
@@ -278,11 +270,12 @@ class ReportSettings(_Chosen):
 
 
 class ReanalyzeSettings(_Chosen):
-    """Schedules scans for reanalysis if another analyzer or version wrote their report."""
+    """Analyses scans again: those whose report is by another analyzer or version, or those in
+    ID."""
 
     analyzer: str | None = Field(
         default=None,
-        description="name of an installed analyzer: reanalyse only the scans that it now reads; "
+        description="name of an installed analyzer: only the scans that it now reads; "
         "if unset, those of all analyzers",
     )
 
@@ -298,7 +291,7 @@ class CertSettings(Settings):
     certs: Path = Field(
         default=Path(".certs"), description="folder for the authority and the certificates"
     )
-    days: int = Field(default=825, ge=1, le=3650, description=_DAYS)
+    days: int = Field(default=825, ge=1, le=3650, description="validity of new certificates, days")
 
     @field_validator("names", mode="before")
     @classmethod
@@ -321,8 +314,7 @@ class MigrateSettings(StoreSettings):
 
     apply: bool = Field(
         default=False,
-        description="1: delete the data, or migrate the database; otherwise, only list what "
-        "would change",
+        description="1: migrate the database; otherwise, only list what would change",
     )
     json_output: bool = Field(
         default=False, validation_alias="json", description="1: print JSON instead of a table"
@@ -342,7 +334,7 @@ class PseudonymSettings(MachineSettings):
     each line."""
 
     pacs_name: Identifier = Field(
-        default="pacs-1", description="name of the Fr-PACS; it must be listed in Fr-HUB's HUB_PACS"
+        default="pacs-1", description="name of the Fr-PACS whose key to use; web for uploads"
     )
     pseudonym_key_file: Path | None = Field(
         default=None, description=PacsSettings.model_fields["pseudonym_key_file"].description

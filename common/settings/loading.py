@@ -27,8 +27,9 @@ from common.domain.foreign_text import PATH, quote
 from common.domain.validation_errors import remedy
 from common.errors import SettingsError, SettingsWarning
 from common.settings.base import DOT_ENV, INTERNAL, Settings, StoreSettings
+from common.settings.defaults import default_text
 from common.settings.misspelt import refusal_of, warnings_of
-from common.settings.names import names_of
+from common.settings.names import RENAMED, an_own_name, name_of, names_of
 from common.settings.ownership import check_own
 
 S = TypeVar("S", bound=Settings)
@@ -49,10 +50,12 @@ def load_settings(kind: type[S], program: str, arguments: list[str] | None = Non
     """
 
     given = sys.argv[1:] if arguments is None else arguments
+    example = an_own_name(kind)
 
     class Reader(kind):  # type: ignore[valid-type, misc]
         __doc__ = (
-            f"{inspect.getdoc(kind)}\n\nEach option is also a variable: HUB_PORT for --hub-port."
+            f"{inspect.getdoc(kind)}\n\nEach option is also a variable: {example} for "
+            f"{_option(example)}."
         )
         model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(cli_prog_name=program)
 
@@ -61,7 +64,7 @@ def load_settings(kind: type[S], program: str, arguments: list[str] | None = Non
             cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             cli: CliSettingsSource[Any] = CliSettingsSource(
-                settings_cls, add_argument_method=_Options().add
+                settings_cls, add_argument_method=_Options(kind).add
             )
             parser: argparse.ArgumentParser = cli.root_parser
             setattr(parser, "error", partial(_error, parser))  # noqa: B010 - for this one alone
@@ -70,7 +73,7 @@ def load_settings(kind: type[S], program: str, arguments: list[str] | None = Non
 
     check_own(DOT_ENV, ".env")
     launched = "LIFELINE_FD" in os.environ  # then the launcher has checked the names
-    if not launched and (refusal := refusal_of(program, names_of(kind), given)):
+    if not launched and (refusal := refusal_of(names_of(kind), given)):
         raise SettingsError(refusal) from None
     try:
         read = Reader()
@@ -121,7 +124,11 @@ _METAVARS = {
     "int": "NUMBER",
     "str": "TEXT",
 }
-_NO_DEFAULT = re.compile(r" \(default: (None|\(\)|\{\}|frozenset\(\))\)$")
+_DEFAULT = re.compile(r" \(default(?: factory)?: (?:(?! \(default).)*\)$")
+
+
+def _option(setting: str) -> str:
+    return "--" + setting.lower().replace("_", "-")
 
 
 def _metavar(annotation: str) -> str:
@@ -134,7 +141,11 @@ def _metavar(annotation: str) -> str:
 class _Options:
     """Adds the options to the parser: a program's own first, then those of all programs."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[Settings]) -> None:
+        self._defaults = {
+            name_of(name, field).lower(): default_text(name, field)
+            for name, field in kind.model_fields.items()
+        }
         self._of_all: Any = None
 
     def add(self, parser: Any, *options: str, **keywords: Any) -> Any:
@@ -143,13 +154,22 @@ class _Options:
             return parser.add_argument(*options, dest=name, help=argparse.SUPPRESS)
         if "metavar" in keywords:
             keywords["metavar"] = _metavar(keywords["metavar"])
-        if "help" in keywords:
-            keywords["help"] = _NO_DEFAULT.sub("", keywords["help"])
+        if name in self._defaults:
+            default = self._defaults[name]
+            text = _DEFAULT.sub("", keywords["help"])
+            keywords["help"] = f"{text} (default: {default})" if default else text
+        old = [one for one in options if one.lstrip("-").replace("-", "_").upper() in RENAMED]
+        if old:
+            parser.add_argument(*old, **{**keywords, "help": argparse.SUPPRESS})
+        shown = [one for one in options if one not in old]
+        return self._group(parser, name).add_argument(*shown, **keywords)
+
+    def _group(self, parser: Any, name: Any) -> Any:
         if name not in StoreSettings.model_fields:
-            return parser.add_argument(*options, **keywords)
+            return parser
         if self._of_all is None:
             self._of_all = parser.add_argument_group("options of all programs")
-        return self._of_all.add_argument(*options, **keywords)
+        return self._of_all
 
 
 def _sentence(error: Any) -> str:

@@ -28,13 +28,10 @@ class _Given(NamedTuple):
     value: str
 
 
-def refusal_of(
-    program: str, read_here: Collection[str], arguments: Sequence[str] = ()
-) -> str | None:
+def refusal_of(read_here: Collection[str], arguments: Sequence[str] = ()) -> str | None:
     """What is wrong with the names on the command line; None if nothing is.
 
     Args:
-        program: as the user knows it, such as ``fr all``.
         read_here: the settings that this program reads, in capitals.
         arguments: its options, whose names are checked elsewhere.
     """
@@ -44,7 +41,7 @@ def refusal_of(
         if name == "SOURCE" and "SOURCE" in read_here and not value.strip():
             wrong.append(NO_SOURCE)
         elif name not in read_here and (meant := _nearest(name, read_here)):
-            wrong.append(f"{program} has no setting {name}: did you mean {meant}?")
+            wrong.append(f"no setting {name} (did you mean {meant}?)")
     return "; ".join(wrong) or None
 
 
@@ -70,13 +67,13 @@ def warnings_of(dot_env: Path, program: str, read_here: Collection[str]) -> Iter
     for name, value in given:
         if name not in settings:
             if meant := _nearest(name, settings):
-                yield f"{dot_env.name}: there is no setting {name}: did you mean {meant}?"
+                yield f"{dot_env.name}: no setting {name} (did you mean {meant}?)"
         elif (
             value.isdecimal()
             and name not in (*of_units, *read_here)
             and (meant := _nearest(name, read_here, _TWIN))
         ):
-            yield f"{dot_env.name}: {program} has no setting {name}: did you mean {meant}?"
+            yield f"{dot_env.name}: {program} has no setting {name} (did you mean {meant}?)"
 
 
 def _nearest(name: str, known: Collection[str], alike: float = _ALIKE) -> str | None:

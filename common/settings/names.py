@@ -1,8 +1,27 @@
 """The names of the settings, in capitals."""
 
-from pydantic import AliasChoices
+import inspect
 
-from common.settings.base import Settings
+from pydantic import AliasChoices
+from pydantic.fields import FieldInfo
+
+from common.settings.base import INTERNAL, Settings
+
+RENAMED = frozenset({"STRANGERS"})
+"""Settings by their old names, which are still accepted."""
+
+
+def name_of(name: str, field: FieldInfo) -> str:
+    """The name of the setting that a field reads."""
+    alias = field.validation_alias
+    return (alias if isinstance(alias, str) else name).upper()
+
+
+def an_own_name(kind: type[Settings]) -> str:
+    """A setting of a kind that few other kinds have, for an example."""
+    own = [name for name in inspect.get_annotations(kind) if name in kind.model_fields]
+    name = next(iter(own or set(kind.model_fields) - INTERNAL), "log_level")
+    return name_of(name, kind.model_fields[name])
 
 
 def names_of(kind: type[Settings]) -> set[str]:

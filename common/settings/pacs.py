@@ -78,8 +78,8 @@ class PacsSettings(WireSettings):
     )
     labels: Literal["name", "hash"] = Field(
         default="name",
-        description="how the log names the files of SOURCE: by name (name), or by a hash (hash), "
-        "because a file name may identify a patient. LEDGER, SUMMARY, index.csv and the names of "
+        description="file names in the log: name (name) or hash (hash), because a file name may "
+        "identify a patient. LEDGER, SUMMARY, index.csv and the names of "
         "the report files always contain the real names",
     )
     volumes: str = Field(
@@ -177,20 +177,17 @@ class PacsSettings(WireSettings):
     reports: Path | None = Field(
         default=None,
         description="folder for the reports: JSON, text and, if drawn, a picture of each, and "
-        "index.csv, which lists each input file with its outcome and its report; list takes file "
-        "names from it",
+        "index.csv, which lists each input file with its outcome and its report",
     )
     label_maps: bool = Field(
         default=False,
-        description="1: with REPORTS, also write the label maps of each report (lesions, brain, "
-        "tissues, or what its analyzer makes) as compressed NIfTI on the voxels of the scan, one "
-        "file for each map",
+        description="1: with REPORTS, also write the segmentations (label maps) of each report: "
+        "lesions, brain, tissues, or what its analyzer makes, as compressed NIfTI on the voxels "
+        "of the scan, one file for each map",
     )
     ledger: Path | None = Field(
         default=None,
-        description="ledger file: Fr-PACS appends each scan event as a JSON line; verify checks "
-        "that every scan acknowledged in it is stored, and audit that its receipt is recorded; "
-        "list takes file names from it",
+        description="ledger file: Fr-PACS appends each scan event as a JSON line",
     )
     summary: Path | None = Field(default=None, description="file to write the totals to, as JSON")
     progress_fd: int | None = Field(

@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 from common.settings.base import (
     INTERNAL,
@@ -35,14 +36,14 @@ from common.settings.commands import (
     UndeliveredSettings,
     VerifySettings,
 )
+from common.settings.defaults import default_text, is_fixed
 from common.settings.hub import HubSettings
 from common.settings.launch import LaunchSettings
+from common.settings.names import name_of, names_of
 from common.settings.pacs import PacsSettings
 from common.settings.users import UsersSettings
 from common.settings.web import WebSettings
 
-RENAMED = frozenset({"STRANGERS"})
-"""Settings by their old names, which are still accepted."""
 _UNITS = (
     ("Fr-HUB", HubSettings),
     ("Fr-BRAIN", BrainSettings),
@@ -80,30 +81,82 @@ _SECTIONS: tuple[tuple[str, type[Settings]], ...] = (
     *_UNITS,
 )
 _BEGIN, _END = "<!-- tables -->\n", "<!-- end of tables -->\n"
-_NOT_FIXED = {"brain_processes": "one per core"}
+_OF_FR: dict[str, type[Settings]] = {
+    "all": LaunchSettings,
+    "hub": HubSettings,
+    "brain": BrainSettings,
+    "pacs": PacsSettings,
+    "web": WebSettings,
+    **_COMMANDS,
+}
 
 
-def settings() -> Iterator[tuple[str, str, str, str]]:
-    """Yield name, readers, default and description of each setting."""
-    units_kinds = (kind for _, kind in _UNITS)
-    kinds: list[type[Settings]] = [*units_kinds, LaunchSettings, *_COMMANDS.values()]
-    fields = {name: field for kind in kinds for name, field in kind.model_fields.items()}
-    for name, field in fields.items():
-        if name in INTERNAL:
-            continue
-        units = [unit for unit, kind in _UNITS if name in kind.model_fields]
-        if name not in StoreSettings.model_fields:
-            units += [word for word, kind in _COMMANDS.items() if name in kind.model_fields]
-        variable = field.validation_alias if isinstance(field.validation_alias, str) else name
-        default = _NOT_FIXED.get(name) or _as_text(field.default)
-        yield variable.upper(), ", ".join(units) or "all", default, field.description or ""
+class Setting(NamedTuple):
+    """A setting as the documents list it.
+
+    Args:
+        default: with the readers, if it is not the same for all.
+        meaning: a line, or one for each group of readers if it means different things to them.
+        value: the default, as one would set it; empty if that is not one value.
+    """
+
+    name: str
+    readers: str
+    default: str
+    meaning: str
+    value: str
+
+
+def settings() -> Iterator[Setting]:
+    """Yield each setting."""
+    readers: list[tuple[str, type[Settings]]] = [
+        *_UNITS,
+        ("all", LaunchSettings),
+        *_COMMANDS.items(),
+    ]
+    names = (name for _, kind in readers for name in kind.model_fields)
+    for name in dict.fromkeys(names):
+        if name not in INTERNAL:
+            kinds = [(reader, kind) for reader, kind in readers if name in kind.model_fields]
+            yield _setting(name, kinds)
+
+
+def _setting(name: str, kinds: list[tuple[str, type[Settings]]]) -> Setting:
+    shown = [reader for reader, _ in kinds if reader != "all"]
+    if name in StoreSettings.model_fields:
+        shown = [unit for unit, _ in _UNITS if unit in shown]
+    defaults: dict[str, list[str]] = {}
+    meanings: dict[str, list[str]] = {}
+    for reader, kind in kinds:
+        if reader in shown or not shown:
+            field = kind.model_fields[name]
+            defaults.setdefault(default_text(name, field), []).append(reader)
+            meanings.setdefault(field.description or "", []).append(reader)
+    [default, *others] = defaults
+    return Setting(
+        name_of(name, kinds[0][1].model_fields[name]),
+        ", ".join(shown) or "all",
+        ", ".join(_each(defaults, "{0} ({1})")) if others else default,
+        "\n".join(_each(meanings, "({1}) {0}")) if len(meanings) > 1 else next(iter(meanings)),
+        default if is_fixed(name) and not others else "",
+    )
+
+
+def _each(texts: dict[str, list[str]], form: str) -> Iterator[str]:
+    return (form.format(text, ", ".join(readers)) for text, readers in texts.items())
+
+
+def names_for(command: str) -> set[str]:
+    """The settings of a command of ``fr``; empty if it has none."""
+    kind = _OF_FR.get(command)
+    return names_of(kind) if kind is not None else set()
 
 
 def as_env() -> str:
     """The text of ``.env.example``: each setting with its description, commented out."""
     blocks = ["# Copy this file to .env, and uncomment the settings you want to change.\n"]
-    for name, units, default, meaning in settings():
-        value = "" if name in map(str.upper, _NOT_FIXED) else default
+    for name, units, default, meaning, value in settings():
+        meaning = meaning.replace("\n", "\n# ")
         blocks.append(f"# {meaning}\n# ({units}; default: {default or 'none'})\n#{name}={value}\n")
     return "\n".join(blocks)
 
@@ -115,8 +168,9 @@ def as_tables() -> str:
         lines += [f"### {section}", ""]
         lines += ["| setting | read by | default | meaning |", "|---|---|---|---|"]
         lines += [
-            f"| `{name}` | {units} | {f'`{default}`' if default else 'none'} | {meaning} |"
-            for name, units, default, meaning in rows
+            f"| `{row.name}` | {row.readers} | {f'`{row.default}`' if row.default else 'none'} "
+            f"| {row.meaning.replace(chr(10), '<br>')} |"
+            for row in rows
         ]
         lines.append("")
     return "\n".join(lines)
@@ -128,23 +182,9 @@ def with_tables(document: str) -> str:
     return f"{before}{_BEGIN}\n{as_tables()}\n{_END}{rest.partition(_END)[2]}"
 
 
-def _section(setting: tuple[str, str, str, str]) -> str:
-    name = setting[0].lower()
+def _section(setting: Setting) -> str:
+    name = setting.name.lower()
     return next((title for title, kind in _SECTIONS if name in kind.model_fields), "Commands")
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, tuple):
-        return ",".join(value)
-    if isinstance(value, frozenset):
-        return ",".join(sorted(value))
-    if isinstance(value, dict):
-        return ",".join(f"{name}={host}:{port}" for name, (host, port) in value.items())
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, float):
-        return f"{value:g}"
-    return value.as_posix() if isinstance(value, Path) else "" if value is None else str(value)
 
 
 def main() -> None:

@@ -62,7 +62,7 @@ class TenantSettings(StoreSettings):
 
 
 class WebSettings(TenantSettings, IntakeSettings):
-    """Fr's API and page."""
+    """Runs the API and its page."""
 
     web_host: Host = Field(
         default="127.0.0.1", description="address that the API and the page listen on"

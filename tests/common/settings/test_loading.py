@@ -12,6 +12,8 @@ from common.errors import SettingsError
 from common.settings.base import INTERNAL, Settings, StoreSettings, WireSettings
 from common.settings.brain import BrainSettings
 from common.settings.commands import (
+    AuditExportSettings,
+    CertSettings,
     ErrorsSettings,
     ListSettings,
     RequeueSettings,
@@ -312,6 +314,45 @@ def test_help_shows_values_as_they_are_written(capsys: pytest.CaptureFixture[str
     assert "--watch {0,1}" in printed
     assert "--pacs-port NUMBER" in printed
     assert "(default: 7302)" in printed
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        (PacsSettings, "once they are complete (default: 0)"),
+        (BrainSettings, "(processes that analyse scans) (default: one per core)"),
+        (CertSettings, "the PACS_NAME of each Fr-PACS (default: fr-hub,pacs-1)"),
+        (CertSettings, "--days NUMBER validity of new certificates, days (default: 825)"),
+        (AuditExportSettings, "ended more than this many days ago (default: 365)"),
+    ],
+)
+def test_help_gives_one_text_and_one_default_as_they_are_set(
+    kind: type[Settings], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        load_settings(kind, "fr", ["--help"])
+    assert line in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("kind", "example"),
+    [(HubSettings, "HUB_HOST for --hub-host"), (CertSettings, "NAMES for --names")],
+)
+def test_help_has_an_example_of_the_programs_own(
+    kind: type[Settings], example: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        load_settings(kind, "fr", ["--help"])
+    assert f"Each option is also a variable: {example}." in capsys.readouterr().out
+
+
+def test_an_old_name_is_an_option_that_help_does_not_show(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        load_settings(HubSettings, "fr hub", ["--help"])
+    assert "--strangers" not in capsys.readouterr().out
+    assert load_settings(HubSettings, "fr hub", ["--strangers", "7"]).max_unauthenticated == 7
 
 
 def test_what_is_wrong_with_several_settings_together_has_no_name_before_it() -> None:

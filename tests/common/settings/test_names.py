@@ -4,8 +4,9 @@ import sys
 import pytest
 
 from common.settings.base import Settings
+from common.settings.commands import ErrorsSettings, ListSettings
 from common.settings.hub import HubSettings
-from common.settings.names import every_name, names_of
+from common.settings.names import RENAMED, an_own_name, every_name, name_of, names_of
 
 
 def every_kind(kind: type[Settings] = Settings) -> set[type[Settings]]:
@@ -15,6 +16,21 @@ def every_kind(kind: type[Settings] = Settings) -> set[type[Settings]]:
 
 def test_old_names_of_settings_count() -> None:
     assert {"HUB_PORT", "STRANGERS"} <= names_of(HubSettings)
+    assert names_of(HubSettings) >= RENAMED
+
+
+def test_a_field_is_named_as_it_is_set() -> None:
+    assert name_of("json_output", ListSettings.model_fields["json_output"]) == "JSON"
+    assert name_of("max_unauthenticated", HubSettings.model_fields["max_unauthenticated"]) == (
+        "MAX_UNAUTHENTICATED"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(HubSettings, "HUB_HOST"), (ErrorsSettings, "JSON"), (Settings, "LOG_LEVEL")]
+)
+def test_a_kind_has_a_name_for_an_example(kind: type[Settings], name: str) -> None:
+    assert an_own_name(kind) == name
 
 
 def test_every_name_is_that_of_every_kind_of_settings() -> None:
