@@ -159,7 +159,7 @@ class Claimer:
         self._log_failed(claims)
         if claims:
             self._log.warning(
-                "claimed scans whose last claim expired without a report",
+                "retrying scans whose previous claim expired without a report",
                 scan_id=claims[0].key,
                 scans=len(claims),
                 attempt=claims[0].attempts,

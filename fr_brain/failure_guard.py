@@ -34,7 +34,8 @@ class FailureGuard:
         self._failed.add(voxels_hash)
         if self.tripped and not before:
             self._log.error(
-                "every analysis fails here: this processor pauses, then tries one scan at a time",
+                "every analysis fails here: this processor pauses, then tries one scan at a time; "
+                "check the analyzer and the memory limit (BRAIN_MEMORY_MIB)",
                 failures=len(self._failed),
                 cause=cause,
             )

@@ -95,7 +95,7 @@ class Answers:
         """Give a report up as undeliverable."""
         if await self._store.mark_undeliverable(key, cause, report.revision):
             self._limited_log.warning(
-                "gave up on a report: `fr undelivered` lists such reports",
+                "gave up on a report; make undelivered lists such reports",
                 key=key,
                 cause=cause,
                 tries=report.tries,

@@ -98,7 +98,10 @@ class Committer:
             try:
                 on_outcome(outcomes)
             except Exception as error:  # noqa: BLE001 - one sender's, the others get their answers
-                self._log.error("could not answer the senders", reason=type(error).__name__)
+                self._log.error(
+                    "could not send acknowledgements; the Fr-PACS will send these scans again",
+                    reason=type(error).__name__,
+                )
 
 
 def _by_sender(

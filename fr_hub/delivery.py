@@ -379,13 +379,16 @@ class Delivery:
     async def _blame(self, key: str, report: InFlight, error: PeerAway | ProtocolError) -> None:
         """The connection ended while this report alone was under way."""
         if report.labels_s and _may_be_labels(error, report.tries):
-            self._labels.refuse(key, f"the connection ends when they are sent: {error}")
+            cause = (
+                f"the connection was lost each time Fr-HUB sent this report's label maps: {error}"
+            )
+            self._labels.refuse(key, cause)
             await self._store.postpone([key], delay_s(report.tries))
             return
         most = MAX_REFUSALS if isinstance(error, ProtocolError) else MAX_LOSSES
         if report.tries >= most:
             await self._answers.give_up(
-                key, report, f"the connection ends whenever it is sent: {error}"
+                key, report, f"the connection was lost each time Fr-HUB sent this report: {error}"
             )
         else:
             await self._store.postpone([key], delay_s(report.tries))

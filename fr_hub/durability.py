@@ -17,4 +17,4 @@ def log_durability(server: Server, log: Log) -> None:
         return
     log.info("acknowledgement durability", server=status.kind, durability=status.durability)
     for warning in status.warnings:
-        log.warning("MongoDB is not set up for Fr", problem=warning)
+        log.warning("MongoDB's setup weakens durability", problem=warning)

@@ -70,11 +70,11 @@ async def sweep(hub: HubContext) -> None:
     if swept := await _tried(hub, hub.store.sweep_uploads()):
         hub.log.info("deleted the voxels of interrupted uploads", uploads=swept)
     if reconciled := await _tried(hub, hub.store.reconcile_failed()):
-        hub.log.info("failed scans had a report: they are 'Done' now", scans=len(reconciled))
+        hub.log.info("set failed scans to 'Done': their reports had arrived", scans=len(reconciled))
     if erased := await _tried(hub, hub.store.sweep_erased()):
         hub.log.info("completed interrupted erasures", scans=erased)
     if orphans := await _tried(hub, hub.store.mark_orphan_chunks()):
-        hub.log.info("found voxels that nothing refers to", uploads=orphans)
+        hub.log.info("found unused voxels; the next cleanup deletes them", uploads=orphans)
     if labels := await _tried(hub, hub.store.sweep_orphan_labels()):
         hub.log.info("deleted label maps that no report names", analyses=labels)
 
@@ -84,7 +84,7 @@ async def _tried(hub: HubContext, part: Awaitable[T]) -> T | None:
     try:
         return await part
     except Exception as error:  # noqa: BLE001 - one document must not end Fr-HUB
-        hub.log.warning(f"sweep failed, next one in {SWEEP_EVERY_S:g} s", reason=_reason(error))
+        hub.log.warning(f"cleanup failed, next one in {SWEEP_EVERY_S:g} s", reason=_reason(error))
         return None
 
 

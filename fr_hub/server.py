@@ -75,7 +75,7 @@ class ScanServer:
             self._hub.audit.refused(channel.peer_address, error.code, error.reason)
             await channel.refuse(error)
         except StoreError as error:
-            self._limited_log.error("connection ended: the store failed", reason=str(error))
+            self._limited_log.error("closed the connection: MongoDB failed", reason=str(error))
         finally:
             del self._sessions[task]
 

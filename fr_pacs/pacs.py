@@ -15,7 +15,7 @@ from common.runtime.run_totals import Totals, progress_bar
 from common.scan_files.file_names import FileNames
 from common.scan_files.own_files import OwnFiles
 from common.scan_files.skipped_files import Skips, Watches
-from common.settings.identity_keys import IdentityKeys, identity_keys
+from common.settings.identity_keys import KEEP_KEYS, IdentityKeys, identity_keys
 from common.settings.pacs import PacsSettings
 from common.wire.constants import FEATURES, LABEL_MAPS
 from common.wire.policy_from_settings import policy_from_settings, warn_of_dangers
@@ -61,17 +61,21 @@ def make_source(
     """
     if settings.source is not None:
         # Imported here because the DICOM and NIfTI readers add a quarter of a second to each start.
+        from common.scan_files.file_discovery import check_root
         from common.scan_files.file_names import without_detours
         from common.scan_files.files import FileSource
 
+        root = without_detours(settings.source)
+        check_root(root, names or FileNames())  # first: a wrong path leaves no keys behind
         keys = identity_keys(settings)
         log = log or get_log()
         if keys.made:
-            log.info("created keys: keep these files", files=", ".join(map(str, keys.made)))
+            files = ", ".join(map(str, keys.made))
+            log.info(f"created key files: {KEEP_KEYS}", files=files)
         if settings.watch:
             return _watched_folder(settings, keys, names or FileNames(), log)
         return FileSource(
-            without_detours(settings.source),
+            root,
             pacs=settings.pacs_name,
             keys=keys,
             names=names,

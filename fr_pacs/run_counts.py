@@ -451,4 +451,4 @@ def _what(kind: str) -> str:
     """What is skipped of a kind, for the log."""
     if kind in SLICES:
         return "slices"
-    return "volumes that VOLUMES excludes" if kind in VOLUME_ROLES else "files, not images"
+    return "volumes that VOLUMES excludes" if kind in VOLUME_ROLES else "files that are not scans"

@@ -128,7 +128,11 @@ class Anchorer:
             known = self._failing or self._stopping.is_set()
             if not known and not isinstance(error, StoreUnavailable):
                 reason = str(error) if isinstance(error, StoreError) else type(error).__name__
-                self._log.warning("other audit chains cannot be anchored", reason=reason)
+                self._log.warning(
+                    "could not cross-link the audit trail; will retry. If this repeats, run make "
+                    "audit",
+                    reason=reason,
+                )
                 self._failing = True
             return False
         self._failing = False

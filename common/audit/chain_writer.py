@@ -89,7 +89,10 @@ class ChainWriter:
         except StoreUnavailable:
             raise
         except StoreError as error:  # without it nobody anchors this chain, but events are recorded
-            self._log.warning("the audit chain cannot be announced", reason=str(error))
+            self._log.warning(
+                "could not announce this audit chain; will retry. If this repeats, run make audit",
+                reason=str(error),
+            )
             self._announced = time.monotonic()
 
     def write(self, events: Sequence[Document], heads: Sequence[Head] = ()) -> None:
@@ -109,7 +112,11 @@ class ChainWriter:
                 # Another writer used this place, or somebody changed this writer's entries. The
                 # next events must not be lost, so they begin a new chain; ``make audit`` shows
                 # that this one ended here.
-                self._log.error("the audit trail was tampered with", reason=str(error))
+                self._log.error(
+                    "audit trail: an entry of this chain is not the one that this process wrote; "
+                    "it may have been changed. Run make audit",
+                    reason=str(error),
+                )
                 self.writer, self._seq, self._prev, self.last = self._new_name(), 0, FIRST, 0
                 self.open()
                 continue

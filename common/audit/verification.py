@@ -164,7 +164,7 @@ class AuditVerifier:
             self._read_all(index)
             for key, parts in _side_by_side(self._store, index, self._add_damaged):
                 if parts[0] is not None and parts[0] not in STATES:
-                    self._add_damaged(key, "in no known state")
+                    self._add_damaged(key, "unknown state")
                 if self._check(*parts):
                     index.add_suspect(key)
             documents = self._store.audit_log.size()

@@ -114,8 +114,13 @@ class History:
         if not self._wanted:
             return
         if self.missing:
-            since = "" if self._since is None else " in this time"
-            console.print(f"SCAN: no event of a scan {self._scan_id!r}{since}")
+            if self._since is None:
+                console.print(f"no events for scan {self._scan_id!r}; check the id")
+            else:
+                console.print(
+                    f"no events for scan {self._scan_id!r} since {self._since:%Y-%m-%d %H:%M:%S}; "
+                    "check the id, or unset SINCE"
+                )
             return
         table = Table(title="History", title_justify="left")
         names = ["at", "kind", "outcome", "peer", "more", "by"]
@@ -135,11 +140,12 @@ class History:
 _LIMITS = (
     "This check cannot tell whether entries are missing at the ends of chains, where no other "
     "chain names them, or whether the whole trail was cut back or rewritten. To detect that as "
-    "well, keep the heads outside the store (KEEP=file) and verify against them (HEADS=file)."
+    "well, keep the newest entry of each chain outside the store (KEEP=file) and verify against "
+    "these (HEADS=file)."
 )
 _LIMITS_WITH_HEADS = (
-    "The trail was compared with the heads in HEADS. This check cannot tell whether entries that "
-    "were written after those heads are missing at the ends of chains: keep the newest heads, too "
+    "The trail was compared with the entries in HEADS. This check cannot tell whether entries that "
+    "were written after those are missing at the ends of chains: keep the newest entries, too "
     "(KEEP=file)."
 )
 

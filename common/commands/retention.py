@@ -38,8 +38,8 @@ def apply_retention(store: DBManager, settings: RetentionSettings) -> RetentionR
     """
     if settings.retention_days is None and settings.retention_failed_days is None:
         raise SettingsError(
-            "RETENTION_DAYS is not set, nor RETENTION_FAILED_DAYS, so nothing was deleted: set a "
-            "number of days, such as 90"
+            "nothing was deleted: set RETENTION_DAYS or RETENTION_FAILED_DAYS, such as "
+            "RETENTION_DAYS=90"
         )
     retention = store.retention
     method = retention.purge if settings.apply else retention.due

@@ -44,13 +44,13 @@ _IN_LEDGER = frozenset({_UNSTORED, _REPORTED_TWICE})
 _ADVICE: Mapping[str, str] = {
     "Done without a report": _NO_REPORT,
     "stored voxels are missing": _RESTORE,
-    "stored voxels have another hash": _RESTORE,
+    "stored voxels do not match their hash": _RESTORE,
     "stored label maps are missing": _LABELS,
-    "stored label maps have another hash": _LABELS,
-    "in no known state": _RESTORE,
+    "stored label maps do not match their hash": _LABELS,
+    "unknown state": _RESTORE,
     "damaged scan": f"{_RESTORE}; if a newer release wrote it, install that release",
     "damaged report": "make it again: make reanalyze ID=<scan>",
-    "id of unknown type": "Fr neither writes nor reads such a document: remove it with mongosh",
+    "id has the wrong type": "Fr neither writes nor reads such a document: remove it with mongosh",
 }
 """What to do about a kind of gap, where its name does not say it."""
 
@@ -110,13 +110,13 @@ class StoreVerdict(Frozen):
             _REPORTED_TWICE: self.reported_twice,
             "report or history does not match the scan's revision": self.revisions_wrong,
             "stored voxels are missing": self.voxels_missing,
-            "stored voxels have another hash": self.voxels_damaged,
+            "stored voxels do not match their hash": self.voxels_damaged,
             "stored label maps are missing": self.labels_missing,
-            "stored label maps have another hash": self.labels_damaged,
-            "in no known state": self.state_unknown,
+            "stored label maps do not match their hash": self.labels_damaged,
+            "unknown state": self.state_unknown,
             "damaged scan": self.damaged_scans,
             "damaged report": self.damaged_reports,
-            "id of unknown type": self.foreign,
+            "id has the wrong type": self.foreign,
             "collection or index that is missing or unexpected": self.schema_wrong,
         }
 
@@ -268,7 +268,7 @@ def show(verdict: StoreVerdict, console: Console) -> None:
         table.add_row(f"reports that wait for {pacs}", f"{count:,}")
     if verdict.undeliverable:
         table.add_row(
-            "reports undeliverable (fr undelivered)", f"{verdict.undeliverable:,}", style="yellow"
+            "reports undeliverable (make undelivered)", f"{verdict.undeliverable:,}", style="yellow"
         )
     if verdict.revised:
         table.add_row("scans analysed again", f"{verdict.revised:,}")

@@ -20,7 +20,10 @@ from common.formats.not_a_scan import NotAScan, UnreadKind
 HEAD_BYTES = 1024
 """How much of a file is looked at."""
 
-NOT_AN_IMAGE = "not an image that Fr reads: send NIfTI (.nii, .nii.gz) or DICOM"
+FORMATS = "NIfTI, DICOM, Analyze, MGH and ECG files"
+"""What Fr reads, in words."""
+
+NOT_AN_IMAGE = f"not a file that Fr reads: it reads {FORMATS}"
 
 _NIFTI_SUFFIXES = (".nii", ".nii.gz", ".nii.bz2", ".nii.xz")
 _IMAGE_SUFFIXES = (*_NIFTI_SUFFIXES, ".dcm", ".ima", ".dicom", ".dic", ".dcm.gz")

@@ -64,6 +64,18 @@ def walk_files(
         raise SourceError(f"{names.source(root)} cannot be read: {error.strerror}") from error
 
 
+def check_root(root: Path, names: FileNames) -> None:
+    """Check that there is a file or folder.
+
+    Raises:
+        SourceError: it does not exist, or cannot be read.
+    """
+    try:
+        root.stat()
+    except OSError as error:
+        raise SourceError(f"{names.source(root)} cannot be read: {error.strerror}") from error
+
+
 class _Walk:
     """The rules of a walk through one folder."""
 

@@ -16,6 +16,7 @@ from common.errors import SourceError
 from common.formats.dicom.series import group_series
 from common.formats.dicom.slices import Slice
 from common.formats.reader import DEFAULT_MAX_BYTES, Reader
+from common.formats.recognition import FORMATS
 from common.scan_files.accounts import Account
 from common.scan_files.file_discovery import KnownByName, check_regular, walk_files
 from common.scan_files.file_names import FileNames, uncut
@@ -33,7 +34,7 @@ from common.scan_files.skipped_files import SkippedFiles, in_words
 from common.scan_files.tasks import ScanTask
 from common.settings.identity_keys import IdentityKeys
 
-_SEND = "send NIfTI (.nii, .nii.gz) or DICOM"
+_SEND = f"Fr reads {FORMATS}"
 
 
 class Stopped(SourceError):

@@ -223,7 +223,7 @@ class WireSettings(SecretSettings):
         if self.given_keys() is None:
             raise ValueError(
                 f"{why}, and the secret in DATA_DIR is for this machine alone: set SHARED_SECRET "
-                "at Fr-HUB, and at each Fr-PACS the PACS_KEY that fr pacs-key prints"
+                "at Fr-HUB, and at each Fr-PACS the PACS_KEY that make pacs-key prints"
             )
 
     def hosts(self) -> Iterator[tuple[str, str]]:

@@ -38,6 +38,10 @@ class HasPseudonyms(Protocol):
         """Where the key is; None: in the folder of the Fr-PACS."""
 
 
+KEEP_KEYS = "back them up; with a new scan-id key, every image counts as a new scan"
+"""What to do with key files that were made."""
+
+
 @dataclass(frozen=True, slots=True)
 class IdentityKeys:
     """32 bytes each."""

@@ -47,7 +47,7 @@ class PacsSettings(WireSettings):
     )
     pacs_key: SecretStr | None = Field(
         default=None,
-        description="key of this Fr-PACS, 64 hexadecimal digits; fr pacs-key prints it where "
+        description="key of this Fr-PACS, 64 hexadecimal digits; make pacs-key prints it where "
         "Fr-HUB's SHARED_SECRET is set. Each side proves that it knows the key, and never sends it",
     )
     pacs_key_file: Path | None = Field(
@@ -205,7 +205,7 @@ class PacsSettings(WireSettings):
     @classmethod
     def _check_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not _KEY.fullmatch(value.get_secret_value()):
-            raise ValueError("it must be the 64 hexadecimal digits that fr pacs-key prints")
+            raise ValueError("it must be the 64 hexadecimal digits that make pacs-key prints")
         return value
 
     @field_validator("volumes")

@@ -58,7 +58,7 @@ _DIRECTION = {
     Side.REPORT_RECEIVER: b"reports",
 }
 _REMEDY = (
-    "set SHARED_SECRET at Fr-HUB and the PACS_KEY made from it (fr pacs-key) at the Fr-PACS, or "
+    "set SHARED_SECRET at Fr-HUB and the PACS_KEY made from it (make pacs-key) at the Fr-PACS, or "
     "give both the same DATA_DIR"
 )
 _ANOTHER_KEY = f"the peer has another key: {_REMEDY}"

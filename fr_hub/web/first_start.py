@@ -40,7 +40,7 @@ def first_address(settings: WebSettings, users: Users, now: float | None = None)
     if not is_loopback(settings.web_host):
         raise SettingsError(
             f"WEB_HOST={settings.web_host!r}: no administrator has a password yet, and other "
-            "machines could reach the API: add one with `fr users USER_ADD=name USER_ROLES=admin`"
+            "machines could reach the API: add one with `make users USER_ADD=name USER_ROLES=admin`"
         )
     path = token_file(settings)
     try:

@@ -31,7 +31,7 @@ def test_each_weakness_of_the_deployment_is_a_warning(
     monkeypatch.setattr(store.server, "status", lambda: status)
     log_durability(store.server, get_log())
     logged = capfd.readouterr().out
-    assert logged.count("MongoDB is not set up for Fr") == 2
+    assert logged.count("MongoDB's setup weakens durability") == 2
     assert "add members" in logged
     assert "turn journaling on" in logged
 

@@ -64,7 +64,7 @@ def test_a_sweep_deletes_the_orphans_that_the_one_before_has_found(
         for _ in range(2):
             asyncio.run(sweep(hub))
     assert chunks_of(store, orphan) == 0
-    assert capfd.readouterr().out.count("found voxels that nothing refers to") == 1
+    assert capfd.readouterr().out.count("found unused voxels") == 1
 
 
 def test_a_sweep_deletes_label_maps_that_no_report_names(store: DBManager) -> None:
@@ -87,7 +87,7 @@ def test_a_sweep_sets_failed_scans_to_done_that_have_a_report(
     with hub_context(store) as hub:
         asyncio.run(sweep(hub))
     assert states(store) == {ReportGenerated.DONE}
-    assert "failed scans had a report" in capfd.readouterr().out
+    assert "their reports had arrived" in capfd.readouterr().out
 
 
 def test_retention_purges_what_was_delivered_long_ago_and_records_it(
@@ -146,7 +146,7 @@ def test_a_failure_is_logged_and_left_to_the_next_time(
         asyncio.run(sweep(hub))
         asyncio.run(retain(hub, 30))
     logged = capfd.readouterr().out
-    assert "sweep failed, next one in 600 s" in logged
+    assert "cleanup failed, next one in 600 s" in logged
     assert "retention failed, next run in 3600 s" in logged
     assert logged.count("no primary") == 2
 
@@ -186,7 +186,7 @@ def test_what_one_document_raises_does_not_end_the_periodic_tasks(
 
     asyncio.run(main())
     out = capfd.readouterr().out
-    assert "sweep failed" in out
+    assert "cleanup failed" in out
     assert "KeyError" in out
     assert "JANE" not in out
 

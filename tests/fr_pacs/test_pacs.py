@@ -141,6 +141,15 @@ def test_a_path_where_nothing_is_is_said(tmp_path: Path) -> None:
             make_source(pacs_settings(source=path))
 
 
+@pytest.mark.parametrize("watch", [True, False])
+def test_a_path_where_nothing_is_leaves_no_keys_behind(tmp_path: Path, watch: bool) -> None:
+    data = tmp_path / "data"
+    settings = pacs_settings(source=tmp_path / "nowhere", watch=watch, data_dir=data)
+    with pytest.raises(SourceError, match="nowhere cannot be read: No such file or directory"):
+        make_source(settings)
+    assert not data.exists()
+
+
 # --- a run ---------------------------------------------------------------------------------------
 
 

@@ -30,7 +30,7 @@ def test_the_one_time_address_signs_in_and_stays_in_no_history(
     admin.get_by_role("button", name="Sign out").click()
     expect(admin.get_by_role("heading", name="Sign in to Fr")).to_be_visible()
     admin.goto(web.one_time)
-    expect(admin.get_by_role("alert")).to_contain_text("start `fr web` again")
+    expect(admin.get_by_role("alert")).to_contain_text("start `make web` again")
 
 
 def test_a_scan_appears_by_itself_and_a_filter_is_kept_in_the_address(

@@ -117,8 +117,8 @@ def _check_direction(first: Geometry, positions: npt.NDArray[np.float64]) -> Non
     step = positions[-1] - positions[0]
     if abs(float(step @ np.array(first.normal))) < 0.5 * float(np.linalg.norm(step)):
         raise SourceError(
-            "positions contradict the orientation: the slices are displaced within their plane "
-            "more than along its normal; export the whole series again"
+            "slice positions do not match the orientation: slices are shifted sideways; export the "
+            "whole series again"
         )
 
 

@@ -42,7 +42,7 @@ def open_aecg(path: EcgPath) -> Opened:
         raise SourceError("an ECG without leads: export it again")
     parent, chosen = max(sets, key=lambda one: len(one[1][0][1]))
     if len(chosen) > LEADS_MAX:
-        raise SourceError(f"{len(chosen)} leads; Fr reads up to {LEADS_MAX}")
+        raise SourceError(f"{len(chosen)} leads; Fr reads up to {LEADS_MAX}: export fewer")
     if len({len(values) for _, values in chosen}) > 1:
         raise SourceError("its leads have different numbers of samples: export it again")
     at, is_zoned = _start(parent, root)
@@ -89,7 +89,9 @@ def _sequences(parent: ET.Element) -> Iterator[tuple[str, npt.NDArray[Any]]]:
         scale, unit = _quantity(value, "scale")
         volts = millivolts(unit)
         if volts is None or not scale > 0:
-            raise SourceError("a lead does not say how its samples become millivolts")
+            raise SourceError(
+                "a lead does not say how its samples become millivolts: export it again"
+            )
         origin, origin_unit = _quantity(value, "origin")
         offset = origin * (millivolts(origin_unit) or volts)
         digits = (value.findtext(f"{_V3}digits") or "").split()

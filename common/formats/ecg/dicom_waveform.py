@@ -98,7 +98,8 @@ def _samples_of(group: Any) -> npt.NDArray[Any]:
     size = channels * samples * dtype.itemsize
     if channels < 1 or samples < 1 or not size <= len(data) <= size + 1:  # padded to an even length
         raise SourceError(
-            f"cut off: its header declares {max(0, size)} bytes of samples, it has {len(data)}"
+            f"cut off: its header declares {max(0, size)} bytes of samples, it has {len(data)}; "
+            "copy it again"
         )
     return np.frombuffer(data, dtype, channels * samples).reshape(samples, channels)
 
@@ -110,7 +111,9 @@ def _scale(channel: Any) -> tuple[float, float]:
     units = list(channel.get("ChannelSensitivityUnitsSequence") or ())
     unit = str(units[0].get("CodeValue") or "") if units else "mV"
     if (volts := millivolts(unit)) is None or not sensitivity > 0:
-        raise SourceError("a channel does not say how its samples become millivolts")
+        raise SourceError(
+            "a channel does not say how its samples become millivolts: export it again"
+        )
     return sensitivity * volts, _float(channel, "ChannelBaseline", 0.0) * volts
 
 

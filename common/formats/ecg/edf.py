@@ -139,7 +139,9 @@ def _read_header(file: BinaryIO, size: int) -> _Header:
         patient=_patient(_text(fixed[8:88]), is_plus=b"+" in fixed[192:197]),
     )
     if not duration:
-        raise SourceError("its data records have no duration, so there is no sampling rate")
+        raise SourceError(
+            "its data records have no duration, so there is no sampling rate: export the file again"
+        )
     return header
 
 

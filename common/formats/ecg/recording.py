@@ -102,7 +102,7 @@ def checked(recording: Recording) -> Recording:
     if not recording.leads or recording.samples < 1:
         raise SourceError("an empty recording: it has no samples; export it again")
     if len(recording.leads) > LEADS_MAX:
-        raise SourceError(f"{len(recording.leads)} leads; Fr reads up to {LEADS_MAX}")
+        raise SourceError(f"{len(recording.leads)} leads; Fr reads up to {LEADS_MAX}: export fewer")
     if recording.samples > SAMPLES_MAX:
         raise SourceError(f"its header declares {recording.samples} samples: split the recording")
     rate = recording.sampling_rate_hz

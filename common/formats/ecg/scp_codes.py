@@ -66,7 +66,7 @@ def decode(data: bytes, count: int, tables: Sequence[Sequence[Code]]) -> list[in
             raise SourceError("its packed samples are cut off or damaged: export it again")
         if code.switches:
             if not 1 <= code.value <= len(known):
-                raise SourceError("its packed samples name a table that is not there")
+                raise SourceError("its packed samples name a missing table: export it again")
             table = known[code.value - 1]
             continue
         extra = code.total - code.bits

@@ -63,7 +63,7 @@ def of_document(content: Any) -> Opened:
     if not isinstance(leads, list) or not leads:
         raise SourceError("not an ECG: 'leads' must be a list of leads with 'name' and 'signal'")
     if len(leads) > LEADS_MAX:
-        raise SourceError(f"{len(leads)} leads; Fr reads up to {LEADS_MAX}")
+        raise SourceError(f"{len(leads)} leads; Fr reads up to {LEADS_MAX}: export fewer")
     names, columns = [], []
     for number, lead in enumerate(leads, 1):
         name = lead.get("name") if isinstance(lead, dict) else None
@@ -73,7 +73,8 @@ def of_document(content: Any) -> Opened:
         declared = lead.get("number_of_samples")
         if declared is not None and (isinstance(declared, bool) or declared != len(signal)):
             raise SourceError(
-                f"lead {number} has {len(signal)} samples, but its 'number_of_samples' differs"
+                f"lead {number} has {len(signal)} samples, but its 'number_of_samples' differs: "
+                "export it again"
             )
         names.append(name)
         columns.append(_numbers(signal, number))
@@ -103,11 +104,13 @@ def open_csv(path: EcgPath) -> Opened:
     if not header or all(_is_number(cell) for cell in header):
         raise SourceError("not an ECG: the first line of a CSV must have the names of the leads")
     if len(header) > LEADS_MAX + 1:
-        raise SourceError(f"{len(header)} columns; Fr reads up to {LEADS_MAX} leads")
+        raise SourceError(f"{len(header)} columns; Fr reads up to {LEADS_MAX} leads: export fewer")
     values: list[list[float]] = [[] for _ in header]
     for number, row in enumerate((row for row in rows if row), 1):
         if len(row) != len(header):
-            raise SourceError(f"line {number} has {len(row)} cells, the first has {len(header)}")
+            raise SourceError(
+                f"line {number} has {len(row)} cells, the first has {len(header)}: export it again"
+            )
         for column, cell in zip(values, row, strict=True):
             column.append(_cell(cell, number, decimal_comma=separator != ","))
     columns = [np.array(column, np.float64) for column in values]
@@ -172,7 +175,7 @@ def _numbers(signal: list[Any], number: int) -> Any:
     except OverflowError:
         values = np.array([math.inf])
     if (np.abs(values[np.isfinite(values)]) > _FLOAT32_MAX).any() or np.isinf(values).any():
-        raise SourceError(f"lead {number} has a number that is out of range")
+        raise SourceError(f"lead {number} has a number that is out of range: export it again")
     return values
 
 
@@ -195,7 +198,7 @@ def _cell(text: str, number: int, *, decimal_comma: bool) -> float:
         return math.nan
     text = text.replace(",", ".") if decimal_comma else text
     if not _is_number(text):
-        raise SourceError(f"line {number} has a cell that is not a number")
+        raise SourceError(f"line {number} has a cell that is not a number: export it again")
     return float(text)
 
 

@@ -79,7 +79,7 @@ def parse_header(text: str) -> RecordLine:
     name, *fields = record.split()
     folder, name, segments = _named(name)
     if not _NAME.fullmatch(name) or not fields:
-        raise SourceError("not a WFDB header, although its name says so")
+        raise SourceError("not a WFDB header, although its name says so: copy it again")
     signal_count = _whole(fields[0], "number of signals")
     rate = _rate(fields[1]) if len(fields) > 1 else DEFAULT_RATE_HZ
     samples = _whole(fields[2], "number of samples") if len(fields) > 2 else 0

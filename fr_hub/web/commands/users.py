@@ -93,7 +93,7 @@ def change(store: DBManager, settings: UsersSettings, audit: AuditWriter) -> str
     setting = "USER_RESET" if settings.user_reset else "USER_REMOVE"
     known = users.get(name)
     if known is None:
-        raise SettingsError(f"{setting}={name!r}: there is no such user; `fr users` lists them")
+        raise SettingsError(f"{setting}={name!r}: there is no such user; make users lists them")
     if settings.user_reset:
         hashed = passwords.hash_now(password_of(settings))
         record(Kind.CHANGE, name, tenant=known.tenant, password="changed")  # noqa: S106

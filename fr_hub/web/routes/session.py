@@ -98,7 +98,7 @@ async def sign_in_once(
             401,
             "wrong_token",
             "This address was already used, or has expired: sign in with your name and password. "
-            "If no administrator has a password yet, start `fr web` again, and open the address "
+            "If no administrator has a password yet, start `make web` again, and open the address "
             "that it prints.",
         )
     user = await run_in_threadpool(_administrator, request, context)
@@ -118,7 +118,7 @@ def _administrator(request: Request, context: Context) -> User:
         raise Problem(
             409,
             "taken",
-            f"The user '{USER}' is in another tenant: add an administrator with " "`fr users`.",
+            f"The user '{USER}' is in another tenant: add an administrator with `make users`.",
         )
     return user
 

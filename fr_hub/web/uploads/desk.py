@@ -12,7 +12,7 @@ from common.audit.writer import AuditWriter
 from common.domain.tenant import ecgs_source, uploads_source
 from common.formats.reader import Reader
 from common.runtime.logger import Log
-from common.settings.identity_keys import IdentityKeys, upload_keys
+from common.settings.identity_keys import KEEP_KEYS, IdentityKeys, upload_keys
 from common.settings.web import WebSettings
 from common.store.unit_parts import WebStore
 from fr_hub.web.uploads.folders import InstanceFolder
@@ -218,7 +218,7 @@ class UploadDesk:
                 self._keys[source] = keys = upload_keys(self._settings.data_dir, source)
                 if keys.made:
                     files = ", ".join(map(str, keys.made))
-                    self.log.info("created keys: keep these files", files=files)
+                    self.log.info(f"created key files: {KEEP_KEYS}", files=files)
             return self._keys[source]
 
     def _instance(self) -> InstanceFolder:

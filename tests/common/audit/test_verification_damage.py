@@ -134,10 +134,10 @@ def entries_of(store: DBManager, writer: str) -> list[Any]:
 @pytest.mark.parametrize(
     ("name", "damage", "text"),
     [
-        (Collection.SCANS, setting(report_generated="Lost"), "in no known state"),
-        (Collection.SCANS, removing("report_generated"), "in no known state"),
-        (Collection.SCANS, setting(report_generated=3), "in no known state"),
-        (Collection.SCANS, undecodable("report_generated"), "in no known state"),
+        (Collection.SCANS, setting(report_generated="Lost"), "unknown state"),
+        (Collection.SCANS, removing("report_generated"), "unknown state"),
+        (Collection.SCANS, setting(report_generated=3), "unknown state"),
+        (Collection.SCANS, undecodable("report_generated"), "unknown state"),
         (Collection.SCANS, removing("schema"), "'schema' is missing"),
         (Collection.SCANS, setting(schema=SCHEMA_VERSION + 1), f"'schema' is {SCHEMA_VERSION + 1}"),
         (Collection.SCANS, undecodable("scan.subject"), "cannot be decoded"),

@@ -172,11 +172,11 @@ def test_the_command_prints_its_findings_and_exits_accordingly(
     assert [line["kind"] for line in told["history"]] == ["receive"]
     inside(store, Collection.AUDIT).delete_many({})
     ran = run_audit(store, tmp_path, SCAN="unknown")
-    assert (ran.returncode, "no event of a scan 'unknown'" in ran.stdout) == (1, True)
+    assert (ran.returncode, "no events for scan 'unknown'; check the id" in ran.stdout) == (1, True)
     ran = run_audit(store, tmp_path)
     assert (ran.returncode, "0 gaps" in ran.stdout) == (0, True)
     ran = run_audit(store, tmp_path, HEADS="heads")
-    assert "The trail was compared with the heads in HEADS" in ran.stdout
+    assert "The trail was compared with the entries in HEADS" in ran.stdout
     assert "HEADS=file" not in ran.stdout
     assert (ran.returncode, "the heads that were kept" in ran.stdout) == (1, True)
     ran = run_audit(store, tmp_path, HEADS="absent")

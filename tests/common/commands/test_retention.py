@@ -99,7 +99,7 @@ def due(store: DBManager) -> list[str]:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({}, "fr retention: RETENTION_DAYS is not set"),
+        ({}, "fr retention: nothing was deleted: set RETENTION_DAYS"),
         ({"RETENTION_DAYS": "-1", "APPLY": "1"}, "fr retention: RETENTION_DAYS='-1'"),
         ({"RETENTION_DAYS": "nan", "APPLY": "1"}, "fr retention: RETENTION_DAYS='nan'"),
         ({"RETENTION_DAYS": "1", "RETENTION_WHAT": "most"}, "fr retention: RETENTION_WHAT='most'"),

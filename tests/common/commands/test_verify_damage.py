@@ -48,10 +48,10 @@ def shown(store: DBManager) -> tuple[str, int]:
             f"'schema' is {SCHEMA_VERSION + 1}, so only a newer release takes it",
         ),
         (removing("schema"), "'schema' is missing or has the wrong type, so no unit takes it"),
-        (setting(report_generated="Lost"), "in no known state: {key}"),
-        (setting(report_generated=3), "in no known state: {key}"),
-        (removing("report_generated"), "in no known state: {key}"),
-        (undecodable("report_generated"), "in no known state: {key}"),
+        (setting(report_generated="Lost"), "unknown state: {key}"),
+        (setting(report_generated=3), "unknown state: {key}"),
+        (removing("report_generated"), "unknown state: {key}"),
+        (undecodable("report_generated"), "unknown state: {key}"),
         (removing("turn_at"), "'turn_at' is missing"),
         (setting(attempts="x"), "'attempts' has the wrong type"),
         (setting(scan="round"), "its header is damaged"),
@@ -132,7 +132,7 @@ def test_documents_with_ids_of_another_kind_are_named(
     before = verify(store).gaps
     inside(store, name).insert_one({"_id": key})
     output, gaps = shown(store)
-    assert f"id of unknown type: {name} {key}" in output
+    assert f"id has the wrong type: {name} {key}" in output
     assert gaps == before + 1
 
 

@@ -67,7 +67,7 @@ def test_nothing_to_send_is_said_at_once(tmp_path: Path) -> None:
     (tmp_path / "README").write_text("text")
     (tmp_path / "a.png").write_bytes(b"x")
     with pytest.raises(
-        SourceError, match=r"nothing to send in .*, only 1 picture, 1 text file: send"
+        SourceError, match=r"nothing to send in .*, only 1 picture, 1 text file: Fr reads NIfTI"
     ):
         FileSource(tmp_path, pacs="site-a")
 

@@ -59,7 +59,7 @@ def test_where_others_could_reach_it_a_user_is_needed_first(
     store: DBManager, tmp_path: Path
 ) -> None:
     there = settings(tmp_path, web_host="192.0.2.7", web_tls_cert="c.pem", web_tls_key="k.pem")
-    with pytest.raises(SettingsError, match="fr users"):
+    with pytest.raises(SettingsError, match="make users"):
         first_address(there, store.users)
     assert not take_token(there, "x")
     store.users.add("ada", "default", [Role.ADMIN], "hash")

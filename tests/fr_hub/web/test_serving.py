@@ -97,7 +97,7 @@ def test_other_machines_are_served_only_with_tls_and_a_user(
     assert start("fr_hub.web", log, **given, **tls).wait(30) == Exit.USAGE
     first, second = (line for line in log.read_text().splitlines() if "WEB_HOST" in line)
     assert "without TLS" in first
-    assert "fr users" in second
+    assert "make users" in second
 
 
 @pytest.fixture
