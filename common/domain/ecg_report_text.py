@@ -52,11 +52,11 @@ def ecg_lines(findings: EcgFindings) -> Iterator[str]:
     if findings.measures is not None:
         yield from _measures(findings.measures)
     crossings = ", ".join(
-        f"{one_line(one.lead)} {'none to count' if one.zero_crossings is None else n}"
+        f"{one_line(one.lead)} {'not counted' if one.zero_crossings is None else n}"
         for one in findings.crossings
         for n in [f"{one.zero_crossings or 0:,}"]
     )
-    yield wrapped("Crossings: ", f"of zero: {crossings}")
+    yield wrapped("Zero crossings: ", crossings)
 
 
 def _measures(measures: EcgMeasures) -> Iterator[str]:

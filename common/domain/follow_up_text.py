@@ -34,7 +34,7 @@ def follow_up_lines(follow_up: FollowUp) -> Iterator[str]:
         error = (
             ""
             if follow_up.brain_error_percent is None
-            else f" (error {follow_up.brain_error_percent:.1f} % on synthetic heads)"
+            else f" (±{follow_up.brain_error_percent:.1f} %, 95 % of synthetic pairs)"
         )
         yield f"{_INDENT}brain volume {follow_up.brain_change_percent:+.1f} %{error}"
 

@@ -121,7 +121,7 @@ def _quality(quality: AnyQuality) -> Iterator[str]:
 def _measured(quality: Quality) -> list[str]:
     measured = [
         f"{name} {percent:.1f} %"
-        for name, percent in (("noise", quality.noise_percent), ("bias", quality.inu_percent))
+        for name, percent in (("noise", quality.noise_percent), ("bias field", quality.inu_percent))
         if percent is not None
     ]
     if quality.intracranial_plausible is False:
@@ -162,7 +162,7 @@ def _region_name(region: Region) -> str:
 def _withheld(lesions: Lesions, registration: HeadRegistration | None) -> Iterator[str]:
     """Why lesions have no region."""
     if lesions.count and registration is not None and registration.withheld is not None:
-        text = f"regions withheld: {one_line(registration.withheld)}"
+        text = f"no regions: {one_line(registration.withheld)}"
         yield wrapped("           ", text)
 
 

@@ -23,19 +23,21 @@ _WHERE = (
 _STRIPPED = " Scalp and skull are missing: the volume 'head' covers only what is left of the head."
 _ALIKE = (
     " Grey and white matter are nearly equally bright and could not be told apart: their volumes "
-    "are withheld."
+    "are not given."
 )
 _KINDS = {
-    "thick": "On synthetic FLAIR in thick slices (0.9 x 0.9 x 5 mm, 20 heads of a kind): soft "
-    "lesions F1 0.95, Dice 0.82, volume 17 % off; many lesions as in multiple sclerosis F1 "
-    "0.87, Dice 0.72; white matter 19 to 20 % off.",
-    "strong_field": "On 20 synthetic FLAIR heads with fields of 80 to 120 %: one refused; on all, "
-    "93 % of the lesions found, Dice 0.83, volume 7 % off where it is given.",
-    "stripped": "On synthetic FLAIR of 1 mm without skull (20 heads; 2 of 20 others were refused): "
-    "many lesions as in multiple sclerosis F1 0.93, Dice 0.79, volume 11 % off.",
-    "fine": "On synthetic FLAIR of 1 mm (20 heads of a kind): soft lesions F1 1.00, Dice 0.85, "
-    "volume 10 % off; many as in multiple sclerosis F1 0.94, Dice 0.82; elderly F1 0.88, Dice "
-    "0.81; of small faint lesions 66 % found.",
+    "thick": "On synthetic FLAIR heads in thick slices (5 mm, 20 heads of each kind): 90 % of soft "
+    "lesions found, lesion volume off by 17 % on average; with many lesions as in multiple "
+    "sclerosis, 77 % found, volume off by 19 %; white matter off by 19 to 20 %.",
+    "strong_field": "On 20 synthetic FLAIR heads with bias fields of 80 to 120 %, one of which "
+    "could not be analysed: 93 % of the lesions found, lesion volume off by 7 % on average where "
+    "it is given.",
+    "stripped": "On 20 synthetic FLAIR heads of 1 mm without skull, with many lesions as in "
+    "multiple sclerosis: 87 % of the lesions found, lesion volume off by 11 % on average (2 of 20 "
+    "other heads could not be analysed).",
+    "fine": "On synthetic FLAIR heads of 1 mm (20 heads of each kind): 100 % of soft lesions "
+    "found, lesion volume off by 10 % on average; with many lesions as in multiple sclerosis, 88 % "
+    "found; in elderly heads, 80 %; of small faint lesions, 66 %.",
 }
 
 

@@ -79,7 +79,7 @@ def quality_warnings(
         smallest = 3 * image.voxel_ml
         reasons["coarse"] = (
             f"Voxels of {max(image.spacing_mm):.1f} mm: lesions below {smallest:.2g} ml cannot be "
-            "found, and the volumes of larger ones, of grey and of white matter are imprecise."
+            "found, and volumes of larger lesions and of grey and white matter are imprecise."
         )
     if noise is not None and noise > _NOISE_WARN:
         reasons["noisy"] = (
@@ -93,23 +93,23 @@ def quality_warnings(
     if segmentation.field.inu_percent is None:
         reasons["no_field"] = (
             "The bias field could not be fitted, so the image was not corrected for one: the "
-            "volumes of lesions and tissues are withheld."
+            "volumes of lesions and tissues are not given."
         )
     elif not is_field_corrected(segmentation):
         reasons["strong_field"] = (
             f"The bias field varies by {segmentation.field.inu_percent:.0f} %, too much to be "
-            "corrected reliably: the volumes of lesions and tissues are withheld, lesions may be "
+            "corrected reliably: the volumes of lesions and tissues are not given, lesions may be "
             "missed, and findings may be false."
         )
     elif segmentation.field.inu_percent > _FIELD_WARN:
         reasons["strong_field"] = (
             f"The bias field varies by {segmentation.field.inu_percent:.0f} %. It was corrected, "
-            "but volumes of grey and white matter may be wrong by 20 %."
+            "but volumes of grey and white matter may be off by up to 20 %."
         )
     if not is_free_of_fat(segmentation):
         reasons["bright_fat"] = (
             "Fat is brighter than white matter, and a part of it counts as brain: the volumes of "
-            "grey and white matter are withheld."
+            "grey and white matter are not given."
         )
     elif segmentation.fat_in_rim is not None:
         reasons["bright_fat"] = (
@@ -118,8 +118,8 @@ def quality_warnings(
         )
     if segmentation.t1_like and "grey" not in segmentation.volumes_ml:
         reasons["no_tissues"] = (
-            "Grey and white matter could not be told apart, so the bias field may be misread: "
-            "their volumes are withheld."
+            "Grey and white matter could not be told apart, so their volumes are not given. The "
+            "bias field may be wrong, too."
         )
     if not plausible:
         intracranial_ml = segmentation.volumes_ml["intracranial"]

@@ -35,7 +35,7 @@ def test_it_says_what_was_measured() -> None:
         " beats, 3\n           beats, RR 900 ms (890 to 910)",
         "Intervals: QRS 92 ms (confidence 0.80)",
         "Leads:     I usable (mains hum)",
-        "Crossings: of zero: I 1,234",
+        "Zero crossings: I 1,234",
     ]
 
 
@@ -43,7 +43,7 @@ def test_what_is_withheld_has_no_line() -> None:
     failed = AnyQuality(verdict=Verdict.FAIL, reasons=("Only noise.",))
     none = (LeadCrossings(lead="I", zero_crossings=None),)
     lines = list(ecg_lines(EcgFindings(quality=failed, crossings=none, measures=measures())))
-    assert lines == ["Leads:     I unusable (noisy)", "Crossings: of zero: I none to count"]
+    assert lines == ["Leads:     I unusable (noisy)", "Zero crossings: I not counted"]
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_the_text_of_an_ecg_has_no_lesions_and_no_millimetres() -> None:
     assert text.startswith(
         "ECG report of scan scan-1\nScan:      ecg, 1 lead (I), 10 s at 500 Hz\n"
     )
-    assert "Crossings: of zero: I 2\n" in text
+    assert "Zero crossings: I 2\n" in text
     assert "lesion" not in text.lower()
     assert " mm" not in text
     assert "Lesions:" not in report_text(a_report(findings=other()))

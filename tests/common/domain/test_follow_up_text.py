@@ -33,7 +33,7 @@ def test_counts_and_the_largest_changes_are_told() -> None:
         "           new: 0.400 ml at R 1, A 2, S 3 mm",
         "           grown: from 1.00 ml to 2.00 ml at L 1, A 2, I 3 mm",
         "           gone: 0.500 ml at L 1, A 2, I 3 mm",
-        "           brain volume -0.6 % (error 0.3 % on synthetic heads)",
+        "           brain volume -0.6 % (±0.3 %, 95 % of synthetic pairs)",
     ]
 
 

@@ -76,7 +76,7 @@ def test_lesions_have_their_regions_and_places() -> None:
         "matter\n           (1.50 ml)\n" in text
     )
     assert "I 5 mm, deep white matter, MNI -24 -26 30, slice 45" in text
-    assert "withheld" not in text
+    assert "no regions" not in text
 
 
 def test_regions_that_are_withheld_have_their_reason() -> None:
@@ -84,7 +84,7 @@ def test_regions_that_are_withheld_have_their_reason() -> None:
     lesions = Lesions(count=1, voxels=9, volume_ml=1.5, largest=(lesion(1.5),))
     findings = Findings(quality=PASS, lesions=lesions, registration=registration)
     text = report_text(a_report(findings=findings))
-    assert "           regions withheld: The head lies upside down.\n" in text
+    assert "           no regions: The head lies upside down.\n" in text
     assert "by region" not in text
 
 

@@ -89,7 +89,7 @@ def _obstacle(findings: Findings, before: Findings, earlier: EarlierScan) -> str
         if one.registration is None or one.registration.to_mni is None:
             return f"The head was not found in MNI space in {which} scan."
         if one.lesions is None or one.lesions.volume_ml is None:
-            return f"The report of {which} scan withholds the volume of its lesions."
+            return f"The report of {which} scan does not give the volume of its lesions."
     return None
 
 

@@ -9,7 +9,8 @@ from tests.fr_brain.analyzers.volume.heads import SEED, judged, read, scan_of
 
 
 @pytest.mark.parametrize(
-    ("shape", "words"), [((90, 108, 90), "FLAIR of 1 mm ("), ((192, 192, 32), "in thick slices")]
+    ("shape", "words"),
+    [((90, 108, 90), "FLAIR heads of 1 mm ("), ((192, 192, 32), "in thick slices")],
 )
 def test_flair_has_the_figures_of_its_slices(shape: tuple[int, int, int], words: str) -> None:
     phantom = make_phantom(31, 2, shape)

@@ -129,7 +129,11 @@ def test_without_label_maps_the_scans_are_not_compared(missing: str) -> None:
     ("field", "value", "reason"),
     [
         ("registration", None, "The head was not found in MNI space in the previous scan."),
-        ("lesions", {"volume_ml": None}, "The report of the previous scan withholds the volume"),
+        (
+            "lesions",
+            {"volume_ml": None},
+            "The report of the previous scan does not give the volume",
+        ),
     ],
 )
 def test_what_a_report_withholds_is_not_compared(field: str, value: Any, reason: str) -> None:
