@@ -62,7 +62,7 @@ class Quality(AnyQuality):
     )
     intracranial_plausible: bool | None = Field(
         default=None,
-        description="whether the intracranial volume is within the range of human heads",
+        description="whether the intracranial volume is within the range of adults",
     )
 
 

@@ -77,7 +77,7 @@ class _PatientFields(Frozen):
     identifiers: Identifiers = ()
     pseudonyms: Pseudonyms = Field(
         default=(),
-        description="under which Fr-PACS send scans of this patient (`fr pseudonym` prints them)",
+        description="under which Fr-PACS send scans of this patient (`make pseudonym` prints them)",
     )
 
     @field_validator("birth_date", mode="before")

@@ -246,7 +246,8 @@ def _refused(scan: ScanFacts, reason: str) -> Outcome:
 
 
 def _without_voxels(scan: ScanFacts) -> Outcome:
-    return _refused(scan, "its voxels were removed, so nothing can analyse it; send the scan again")
+    reason = "the image was removed, so it cannot be analysed again; send the scan again"
+    return _refused(scan, reason)
 
 
 def _meanwhile(key: str) -> Outcome:

@@ -125,8 +125,8 @@ def test_the_tables_of_an_ecg_are_readable(
         table.wait_for()
         wide = table.evaluate("table => table.scrollWidth - table.parentElement.clientWidth")
         assert wide <= 0, name
-    # Why a value is withheld takes a few lines, not one for each word.
-    reason = admin.get_by_text("withheld: needs 60 s of normal beats", exact=False).first
+    # Why a value is not given takes a few lines, not one for each word.
+    reason = admin.get_by_text("not given: needs 60 s of normal beats", exact=False).first
     box = reason.bounding_box()
     assert box is not None
     assert box["width"] > 140
@@ -211,7 +211,7 @@ def test_a_submitter_sends_an_ecg_sees_what_was_found_and_erases_it(
     with brain(store):
         for row in (newest, oldest):
             expect(row).to_contain_text("Done")
-    expect(newest).to_contain_text(re.compile(r"\d per minute\s*Good quality\s*12 leads\s*10 s"))
+    expect(newest).to_contain_text(re.compile(r"\d per minute\s*Usable\s*12 leads\s*10 s"))
     expect(oldest).to_contain_text(re.compile(r"Limited quality\s*I\s*8 samples"))
 
     newest.get_by_role("link").click()

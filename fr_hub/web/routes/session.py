@@ -92,7 +92,7 @@ async def sign_in(
 async def sign_in_once(
     given: OneTime, request: Request, response: Response, context: Context
 ) -> ShownSession:
-    """Sign in as the first administrator, with the token of the address that `fr web` printed."""
+    """Sign in as the first administrator, with the token of the address that `make web` printed."""
     if not await run_in_threadpool(take_token, context.settings, given.token):
         raise Problem(
             401,

@@ -34,7 +34,7 @@ export class ApiProblem extends Error {
 const BY_STATUS: Record<number, string> = {
   413: "This is larger than the server or a proxy in front of it accepts. Send less at once, or ask an administrator to raise the limit.",
   429: "There were too many requests. Wait a little, then try again.",
-  502: "A proxy in front of Fr gets no answer from it. Check that `fr web` is running, then try again.",
+  502: "A proxy in front of Fr gets no answer from it. Check that `make web` is running, then try again.",
   503: "Fr is not ready. Wait a few seconds, then try again.",
   504: "A proxy in front of Fr waited too long for it. Try again.",
 };
@@ -77,7 +77,7 @@ export function unreachable(): ApiProblem {
     code: "unreachable",
     title: "No connection",
     detail:
-      "Fr does not answer. Check your network, and that `fr web` is running. The page keeps trying while it is open.",
+      "Fr does not answer. Check your network, and that `make web` is running. The page keeps trying while it is open.",
   });
 }
 

@@ -1151,7 +1151,7 @@ export interface paths {
         put?: never;
         /**
          * Sign In Once
-         * @description Sign in as the first administrator, with the token of the address that `fr web` printed.
+         * @description Sign in as the first administrator, with the token of the address that `make web` printed.
          */
         post: operations["sign_in_once"];
         delete?: never;
@@ -3239,7 +3239,7 @@ export interface components {
             name: string;
             /**
              * Pseudonyms
-             * @description under which Fr-PACS send scans of this patient (`fr pseudonym` prints them)
+             * @description under which Fr-PACS send scans of this patient (`make pseudonym` prints them)
              * @default []
              */
             pseudonyms?: string[];
@@ -3417,7 +3417,7 @@ export interface components {
             name?: string | null;
             /**
              * Pseudonyms
-             * @description under which Fr-PACS send scans of this patient (`fr pseudonym` prints them)
+             * @description under which Fr-PACS send scans of this patient (`make pseudonym` prints them)
              * @default []
              */
             pseudonyms?: string[];
@@ -3647,7 +3647,7 @@ export interface components {
             flags: string[];
             /**
              * Intracranial Plausible
-             * @description whether the intracranial volume is within the range of human heads
+             * @description whether the intracranial volume is within the range of adults
              */
             intracranial_plausible: boolean | null;
             /**

@@ -88,7 +88,7 @@ function FirstPassword() {
     <Note tone="warn" action={<Button onClick={() => setOpen(false)}>Close</Button>}>
       You signed in as <strong>{user}</strong> with an address that works only once. To sign in
       again later, give this user a password on the server, where Fr is installed:{" "}
-      <code>make users USER_RESET={user}</code> or <code>fr users USER_RESET={user}</code>
+      <code>make users USER_RESET={user}</code>
     </Note>
   );
 }

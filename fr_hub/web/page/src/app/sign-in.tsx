@@ -93,7 +93,7 @@ export function SignInPage({ onSignedIn, note }: Props & { note?: ReactNode }) {
         <SignInForm onSignedIn={onSignedIn} />
         <p className="muted">
           If nobody has a password yet, open the address that <code>make all</code> or{" "}
-          <code>fr web</code> prints.
+          <code>make web</code> prints.
         </p>
       </div>
     </main>

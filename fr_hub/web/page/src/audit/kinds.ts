@@ -30,6 +30,6 @@ export const KINDS: Record<Kind, string> = {
   connect: "Unit connected",
   opened: "Process opened its audit chain",
   closed: "Process closed its audit chain",
-  anchor: "Audit trail protected against removal",
+  anchor: "Audit chains linked",
   checkpoint: "Audit trail archived",
 };

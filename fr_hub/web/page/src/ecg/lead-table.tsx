@@ -26,7 +26,7 @@ export function LeadTable({ findings }: { findings: EcgFindings }) {
           {
             title: "Zero crossings",
             right: true,
-            cell: (one) => one.zero_crossings?.toLocaleString("en-GB") ?? "none to count",
+            cell: (one) => one.zero_crossings?.toLocaleString("en-GB") ?? "not counted",
           },
         ]}
       />

@@ -23,7 +23,7 @@ export function MeasureTable({ measures }: { measures: EcgMeasures }) {
   return (
     <section className="card stack" aria-labelledby="measures">
       <h2 id="measures">Measurements</h2>
-      <p>{`Rhythm: ${found || `not named (${rhythm.withheld ?? "unknown"})`}`}</p>
+      <p>{`Rhythm: ${found || notGiven(rhythm.withheld)}`}</p>
       <Table
         caption="Measurements"
         rows={rows}
@@ -44,8 +44,12 @@ export function words(code: string | null | undefined): string {
   return (code ?? "").replaceAll("_", " ");
 }
 
+function notGiven(reason: string | null | undefined): string {
+  return reason ? `not given: ${reason}` : "not given";
+}
+
 function valueText({ value, withheld }: Measured, unit: string): string {
-  if (value === null || value === undefined) return `withheld: ${withheld ?? "unknown"}`;
+  if (value === null || value === undefined) return notGiven(withheld);
   if (unit === "°") return `${value.toFixed(0)}°`;
   const text = Math.abs(value) >= 10 ? value.toFixed(0) : value.toPrecision(2);
   return `${text} ${unit}`.trim();

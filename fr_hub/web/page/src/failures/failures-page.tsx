@@ -90,8 +90,7 @@ export function Component() {
           </p>
           {!data.complete && (
             <Note tone="warn">
-              Only the latest failed scans are counted here. Requeue some, and the others will
-              appear.
+              Only the newest failed scans are counted. Requeue some, and the others will appear.
             </Note>
           )}
           <ul className="causes">

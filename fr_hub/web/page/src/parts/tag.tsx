@@ -30,7 +30,7 @@ export function StateTag({ state }: { state: State }) {
 }
 
 const VERDICTS: Record<Verdict, [Tone, string]> = {
-  pass: ["good", "Good quality"],
+  pass: ["good", "Usable"],
   warn: ["warn", "Limited quality"],
   fail: ["bad", "Not usable"],
 };

@@ -73,12 +73,12 @@ export function Lesions({ report, cursor, onShow }: LesionsProps) {
             {lesions.count > lesions.largest.length &&
               `; the largest ${lesions.largest.length} are listed`}
             {missed !== null && `; ${missed}`}. Select one to see it in the image. Confidence, from
-            0 to 1, ranks the lesions; it is not a probability.
+            0 to 1, is the analyzer&apos;s estimate of the probability that it is a lesion.
           </p>
           {byRegion !== null && (
             <p>By region: {byRegion}. Deep white matter means none of the other regions.</p>
           )}
-          {typeof withheld === "string" && <p>Regions are withheld: {withheld}</p>}
+          {typeof withheld === "string" && <p>No regions: {withheld}</p>}
           <LesionTable lesions={lesions.largest} cursor={cursor} onShow={onShow} />
         </>
       )}

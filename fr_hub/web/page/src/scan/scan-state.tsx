@@ -104,7 +104,7 @@ function Advice({ scan }: { scan: Scan }) {
           <p>
             {scan.has_voxels
               ? then("Fix the cause, then requeue the scan.")
-              : "Its voxels were removed, so it cannot be analysed again."}
+              : "The image was removed, so it cannot be analysed again."}
           </p>
         </Note>
       );

@@ -18,7 +18,7 @@ export const ROLES: Record<Role, string> = {
   operator: "requeues, reanalyses, erases and prioritises scans, and uploads them",
   auditor: "reads the audit trail, and nothing else",
   admin: "has all rights, except to users' own ECGs; manages users and tokens",
-  emergency: "sees what a clinician sees, and raises an alarm when it is used",
+  emergency: "sees scans, patients and measurements; uploads scans; each use raises an alarm",
 };
 
 /** All users of the tenant. */

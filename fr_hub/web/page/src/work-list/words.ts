@@ -20,7 +20,7 @@ export const STATE_WORDS: Record<ShownState, string> = {
 };
 
 export const VERDICT_WORDS: Record<Verdict, string> = {
-  pass: "Good",
+  pass: "Usable",
   warn: "Limited",
   fail: "Not usable",
 };
