@@ -26,7 +26,7 @@ from tests.evaluation.realistic.pairs import Contrasts, make_contrasts
 from tests.evaluation.realistic.rows import KINDS
 from tests.label_maps import unpacked
 
-SEEDS = {"soft 1 mm": 951_040, "MS 1 mm": 951_041, "old 1 mm": 951_042, "MS 5 mm": 951_043}
+SEEDS = {"soft 1 mm": 951_050, "MS 1 mm": 951_051, "old 1 mm": 951_052, "MS 5 mm": 951_053}
 """Kinds of FLAIR scans, with the seed of their pairs."""
 PAIRS = 2
 """Pairs of a row."""

@@ -25,7 +25,7 @@ from fr_brain.analyzers.volume.segment import Segmentation
 from fr_brain.analyzers.volume.tissue import CSF, GREY
 from fr_brain.analyzers.volume.with_t1.lesions_on_t1 import LesionsOnT1, lesions_on_t1
 
-_MISFIT_MAX, _OVERLAP_MIN = 0.2, 0.96  # of a FLAIR and a T1 scan of one head
+_MISFIT_MAX, _OVERLAP_MIN = 0.25, 0.96  # of a FLAIR and a T1 scan of one head
 _INTRACRANIAL_MAX = 5.0  # difference of the two intracranial volumes, %
 
 _SAME_PLACE = np.eye(3, 4)
