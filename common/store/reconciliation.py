@@ -83,8 +83,7 @@ class Reconciliation:
             self._recorder.note(Kind.REPORT, found_ids, outcome="found")
             self._recorder.wait_durable()
             # Their writer may have been killed before it looked.
-            found_here = [one for one in found if one["_id"] in set(found_ids)]
-            self._pairs.send_back(_studies_to_look_at(found_here))
+            self._pairs.send_back(_studies_to_look_at(found, set(found_ids)))
         for revision, ids in reported.items():
             # Owner and fence stay, so an owner that took part recognizes its own write.
             these = {"_id": {"$in": ids}, **of_revision(revision), **_UNCLAIMED}
@@ -116,8 +115,10 @@ class Reconciliation:
             yield [document["_id"] for document in page]
 
 
-def _studies_to_look_at(reports: Sequence[Document]) -> set[str]:
-    studies = {(one.get("report") or {}).get("study") for one in reports if one.get(LOOK)}
+def _studies_to_look_at(reports: Sequence[Document], keys: set[str]) -> set[str]:
+    """The studies of the reports on these scans; without those that are damaged."""
+    contents = [one.get("report") for one in reports if one["_id"] in keys and one.get(LOOK)]
+    studies = [one.get("study") for one in contents if isinstance(one, dict)]
     return {one for one in studies if isinstance(one, str)}
 
 

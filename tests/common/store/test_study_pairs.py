@@ -218,6 +218,18 @@ def test_a_report_by_a_processor_that_pairs_no_scans_is_not_looked_at(store: DBM
     assert (state_of(store, other.key), revision(store, other.scan)) == (DONE, 1)
 
 
+@pytest.mark.parametrize("report", [7, {"study": 7}, {"study": None}], ids=str)
+def test_a_scan_whose_report_is_damaged_is_done_without_a_look(
+    store: DBManager, report: object
+) -> None:
+    flair = claimed(store, "flair")
+    store._reports.write([report_of(flair, "flair")], pair=True)
+    inside(store, Collection.REPORTS).update_one({"_id": flair.key}, {"$set": {"report": report}})
+    edit(store, flair.key, report_generated=str(TO_DO))
+    assert store.reconciliation.reconcile([flair.key]) == {flair.key}
+    assert state_of(store, flair.key) == DONE
+
+
 def without_voxels(store: DBManager, key: str) -> None:
     inside(store, Collection.SCANS).update_one({"_id": key}, {"$unset": {"voxels": 1}})
 
