@@ -6,7 +6,7 @@
 .PHONY: help all fr_hub fr_brain fr_pacs web page page-if-possible page-check types verify audit audit-export audit-prune retention erase list errors requeue undelivered redeliver certs roles \
 	migrate pacs-key pseudonym users \
 	report reanalyze schema conformance tests quick contract audit-dependencies fuzz faults coverage bench soak readers \
-	evaluate evaluate-ecg evaluate-follow-up ecg-record format lint template picture screenshots settings licences lock clean
+	evaluate evaluate-ecg evaluate-follow-up evaluate-with-t1 ecg-record format lint template picture screenshots settings licences lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -242,6 +242,10 @@ evaluate: $(VENV)/ready-dev ## Evaluate the analysis on held-out phantoms and re
 evaluate-follow-up: $(VENV)/ready-dev ## Evaluate the comparison with a previous scan, on held-out pairs of heads
 	@$(BIN)/python -m tests.evaluation.follow_up $(if $(PAIRS),--pairs $(PAIRS)) \
 		$(if $(ONLY),--only "$(ONLY)") $(if $(JOBS),--jobs $(JOBS))
+
+evaluate-with-t1: $(VENV)/ready-dev ## Evaluate reading FLAIR and T1 together, on held-out pairs of heads
+	@$(BIN)/python -m tests.evaluation.with_t1 $(if $(PAIRS),--pairs $(PAIRS)) \
+		$(if $(ONLY),--only "$(ONLY)")
 
 ecg-record: $(VENV)/ecg.dat ## Fetch a real ECG for the tests and evaluate-ecg, from a wheel of scipy (36 MB)
 

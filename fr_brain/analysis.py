@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tenacity import Retrying
 
+from common.domain.finding_kinds import AnyFindings
 from common.domain.label_maps import PackedMaps
 from common.domain.report import AnalyzerId, BrainReport
 from common.domain.scan import BrainScan
@@ -30,6 +31,7 @@ from fr_brain.limits import memory_limit_mib, resident_mib
 from fr_brain.pictures.illustration import illustrate
 from fr_brain.prefetch import Prefetcher
 from fr_brain.voxels import Voxels, checked_hash, voxels_of
+from fr_brain.with_t1 import T1Readings
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,9 @@ class ScanAnalysis:
         self._retry = retry
         self._log = log
         self._limited_log = limited_log
+        self._pair = settings.brain_pair_t1
         self._follow_ups = FollowUps(store.earlier_scans, retry, limited_log)
+        self._t1_readings = T1Readings(store.study_scans, retry, limited_log)
         self._have_run: set[str] = set()  # analyzers, by name
         self._excused: set[str] = set()  # scans, by key
 
@@ -134,9 +138,9 @@ class ScanAnalysis:
             took_ms = (time.perf_counter() - began) * 1000
             self._have_run.add(analyzer.name)
             findings = checked_findings(analysis.findings)
-            if analysis.follow_up is not None:
+            if analysis.follow_up is not None or analysis.with_t1 is not None:
                 with self._current_scan.analysing(made_by):
-                    findings = self._follow_ups.added(findings, analysis, claim.scan, made_by)
+                    findings = self._compared(findings, analysis, claim.scan, made_by)
             report = BrainReport.of(
                 claim.scan,
                 with_input_problems(findings, claim.scan.problems),
@@ -171,6 +175,15 @@ class ScanAnalysis:
             return AnalysisFailure(f"the analyzer failed: {type(error).__name__}")
         limit = f"memory limit of {self._limit_mib} MiB (BRAIN_MEMORY_MIB)"
         return AnalysisFailure(f"{stage}: stopped at its {limit}", out_of_memory=True)
+
+    def _compared(
+        self, findings: AnyFindings, analysis: Analysis, scan: BrainScan, made_by: AnalyzerId
+    ) -> AnyFindings:
+        """The findings with what other scans of the subject add."""
+        findings = self._follow_ups.added(findings, analysis, scan, made_by)
+        if self._pair:
+            findings = self._t1_readings.added(findings, analysis, scan, made_by)
+        return findings
 
     def _cannot_be_imported(
         self, claim: Claim, analyzer: str, error: ImportError

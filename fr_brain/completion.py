@@ -21,6 +21,7 @@ class Completion:
         attempts: claims of a scan before it moves to ``'Error'``.
         pause_s: pause before the second attempt, seconds.
         retry: repeats a call to the store while MongoDB is unreachable.
+        pair: schedule FLAIR scans for reanalysis whose T1 scan is analysed later.
     """
 
     def __init__(
@@ -32,9 +33,12 @@ class Completion:
         retry: Retrying,
         log: Log,
         limited_log: RateLimitedLog,
+        *,
+        pair: bool = False,
     ) -> None:
         self._store = claims
         self._lease = lease
+        self._pair = pair
         self._attempts = attempts
         self._pause_s = pause_s
         self._retry = retry
@@ -70,7 +74,10 @@ class Completion:
         with self._lease.ending([claim for claim, _ in done]):
             lost = self._retry(
                 lambda: self._store.complete(
-                    reports, labels=labels, verify_first=not self._lease.is_fresh()
+                    reports,
+                    labels=labels,
+                    verify_first=not self._lease.is_fresh(),
+                    pair=self._pair,
                 )
             )
         for claim, report in reports:

@@ -39,7 +39,7 @@ def checked_findings(findings: AnyFindings) -> AnyFindings:
         if type(findings) is not Findings or findings.parameters or findings.thresholds:
             findings = kind.model_validate(findings.model_dump(warnings="error"))
         size = _ROOM + 1
-        if isinstance(findings, Findings) and findings.follow_up is None:
+        if isinstance(findings, Findings) and not _is_compared(findings):
             size = most_bytes(findings)
         if size > _ROOM:
             size = stored_bytes(findings.model_dump())
@@ -57,9 +57,13 @@ def checked_findings(findings: AnyFindings) -> AnyFindings:
     return findings
 
 
+def _is_compared(findings: Findings) -> bool:
+    return findings.follow_up is not None or findings.with_t1 is not None
+
+
 def most_bytes(findings: Findings) -> int:
-    """No fewer bytes than findings without a follow-up take as BSON. Encoding all findings to know
-    would cost a tenth of the time that a small scan takes."""
+    """No fewer bytes than findings that are not compared with another scan take as BSON. Encoding
+    all findings to know would cost a tenth of the time that a small scan takes."""
     size = _FIXED_BYTES
     for text in (*findings.quality.reasons, *findings.quality.flags, *findings.limitations):
         size += _ITEM_BYTES + _CHARACTER_BYTES * len(text)

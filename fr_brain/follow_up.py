@@ -1,23 +1,20 @@
 """Compares a scan with the subject's previous one, where its analyzer can."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-import numpy as np
-import numpy.typing as npt
 from tenacity import Retrying
 
 from common.domain.finding_kinds import AnyFindings
 from common.domain.findings import Findings
 from common.domain.report import AnalyzerId, BrainReport
 from common.domain.scan import BrainScan
-from common.errors import StoreUnavailable, VoxelsDamaged
+from common.domain.study_pairs import CONTRAST
+from common.errors import StoreUnavailable
 from common.runtime.logger import RateLimitedLog
-from common.store.earlier_scans import Earlier, EarlierScans
+from common.store.earlier_scans import EarlierScans
 from fr_brain.analyzers.base import Analysis, EarlierScan
 from fr_brain.findings_check import checked_findings
-
-CONTRAST = "contrast"
-"""The parameter of findings that must be the same in both scans, if the analyzer gives it."""
+from fr_brain.other_maps import maps_of
 
 
 class FollowUps:
@@ -61,7 +58,7 @@ class FollowUps:
             )
             if earlier is None:
                 return findings
-            maps = self._maps(earlier, analysis.compares)
+            maps = maps_of(self._earlier_scans, self._retry, earlier, analysis.compares)
             changes = analysis.follow_up(EarlierScan(earlier.scan, earlier.report, maps))
             return checked_findings(findings.model_copy(update={"follow_up": changes}))
         except StoreUnavailable:
@@ -71,21 +68,10 @@ class FollowUps:
             self._log.warning("no comparison with the previous scan", scan_id=scan.key, cause=cause)
             return findings
 
-    def _maps(
-        self, earlier: Earlier, names: tuple[str, ...]
-    ) -> Mapping[str, npt.NDArray[np.uint8]]:
-        try:
-            stored = self._retry(self._earlier_scans.labels, earlier, names)
-        except VoxelsDamaged:
-            return {}  # as if there were none
-        return {
-            name: np.frombuffer(labels, np.uint8).reshape(earlier.scan.shape, order="F")
-            for name, labels in stored.items()
-        }
-
 
 def _like(findings: Findings, analyzer: AnalyzerId) -> Callable[[BrainReport], bool]:
-    """Says of a report whether it can be compared with these findings."""
+    """Says of a report whether it can be compared with these findings: it is by the same analyzer,
+    which read the same contrast, if it says which."""
 
     def is_like(report: BrainReport) -> bool:
         before = report.findings

@@ -99,6 +99,7 @@ class Processor:
             retry,
             log,
             self._limited_log,
+            pair=settings.brain_pair_t1,
         )
 
     def run(self) -> None:

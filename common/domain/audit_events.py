@@ -56,7 +56,8 @@ class Kind(StrEnum):
     ERROR = "error"
     # An operator requeued the failed scan.
     REQUEUE = "requeue"
-    # An operator scheduled a reanalysis. Earlier releases recorded this as 'requeue', with the
+    # An operator scheduled a reanalysis; or Fr-BRAIN did, to read a FLAIR and a T1 scan of a study
+    # together, and gives that as the cause. Earlier releases recorded this as 'requeue', with the
     # outcome 'to be analysed again'.
     SCHEDULE_REANALYSIS = "schedule_reanalysis"
     # A user changed the priority of the waiting scan; the outcome is the new one.

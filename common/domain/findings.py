@@ -12,6 +12,7 @@ from common.domain.always_valid import AlwaysValid
 from common.domain.follow_up import FollowUp
 from common.domain.rounding import Ml, Mm, NonNegativeMl, VoxelIndex, rounded_ml
 from common.domain.types import Affine, Count, Flag, Name, Positive, Text, Value
+from common.domain.with_t1 import WithT1
 
 LESIONS_LISTED_MAX = 500
 """The most lesions that a report lists one by one."""
@@ -289,6 +290,11 @@ class Findings(AlwaysValid):
     follow_up: FollowUp | None = Field(
         default=None,
         description="what changed since the subject's previous scan; null if Fr knows of none",
+    )
+    with_t1: WithT1 | None = Field(
+        default=None,
+        description="what a FLAIR scan shows together with the T1 scan of its study; null if Fr "
+        "knows of none",
     )
     parameters: dict[Name, Value] = Field(
         default={},

@@ -12,7 +12,7 @@ from common.domain.scan import BrainScan, Signal
 from common.domain.scan_key import scan_key
 from common.domain.types import Frozen, Identifier, Instant, ScanType, utc_now
 
-REPORT_SCHEMA_VERSION = 5
+REPORT_SCHEMA_VERSION = 6
 """Grows when a report's fields or their meaning change. Stored reports keep their version;
 ``BrainReport`` reads all versions."""
 
@@ -55,7 +55,8 @@ class BrainReport(Frozen):
 
     Reports of schema version 1 have no revision (it is 1), subject, ``acquired_at`` or picture;
     those of version 2 have none of the fields from ``study`` to ``acquired_zone`` but these. Those
-    before version 4 have no ``signal``, and their findings no ``kind``: it is ``'brain'``.
+    before version 4 have no ``signal``, and their findings no ``kind``: it is ``'brain'``. Findings
+    before version 5 have no ``follow_up``, those before version 6 no ``with_t1``.
     """
 
     schema_version: int = Field(

@@ -24,6 +24,7 @@ from common.domain.follow_up_text import follow_up_lines
 from common.domain.input_problems import ORIENTATION_GUESSED
 from common.domain.report import BrainReport
 from common.domain.text_lines import in_ml, one_line, place, wrapped
+from common.domain.with_t1_text import with_t1_lines
 
 LESIONS_SHOWN = 5
 
@@ -70,6 +71,8 @@ def _lines(report: BrainReport) -> Iterator[str]:
         yield f"Volumes:   {_volumes(findings.volumes)}"
     if isinstance(findings, Findings) and findings.follow_up is not None:
         yield from follow_up_lines(findings.follow_up)
+    if isinstance(findings, Findings) and findings.with_t1 is not None:
+        yield from with_t1_lines(findings.with_t1)
     yield (
         f"Analyzer:  {one_line(report.analyzer.name)} {one_line(report.analyzer.version)}, "
         f"{report.analysed_at:%Y-%m-%d %H:%M:%S} UTC, in {report.run_time_ms:.0f} ms; "

@@ -15,7 +15,7 @@ class ReportGenerated(StrEnum):
     TO_DO = "To Do"
     # Claimed; ``owner``, ``fence`` and ``lease_until`` hold by whom and until when.
     IN_PROGRESS = "In Progress"
-    # Its report is durable. Final, unless an operator schedules a reanalysis.
+    # Its report is durable. Final, unless a reanalysis is scheduled.
     DONE = "Done"
     # Failed in all allowed attempts, or its voxels are damaged; ``error`` has the cause.
     ERROR = "Error"
@@ -26,7 +26,8 @@ TRANSITIONS: dict[ReportGenerated, frozenset[ReportGenerated]] = {
     ReportGenerated.TO_DO: frozenset(
         {ReportGenerated.IN_PROGRESS, ReportGenerated.ERROR, ReportGenerated.DONE}
     ),
-    # claim again after the lease; complete; release or fail with attempts left; fail finally
+    # claim again after the lease; complete; release, fail with attempts left, or be scheduled for
+    # reanalysis with a T1 scan that came meanwhile; fail finally
     ReportGenerated.IN_PROGRESS: frozenset(
         {
             ReportGenerated.IN_PROGRESS,
@@ -35,7 +36,7 @@ TRANSITIONS: dict[ReportGenerated, frozenset[ReportGenerated]] = {
             ReportGenerated.ERROR,
         }
     ),
-    # an operator schedules a reanalysis (``make reanalyze``)
+    # an operator schedules a reanalysis (``make reanalyze``), or a T1 scan of its study came later
     ReportGenerated.DONE: frozenset({ReportGenerated.TO_DO}),
     # an operator requeues the scan (``make requeue``); a late report
     ReportGenerated.ERROR: frozenset({ReportGenerated.TO_DO, ReportGenerated.DONE}),

@@ -72,3 +72,9 @@ class BrainSettings(StoreSettings):
         "brain and tissues, if the analyzer makes them; about 0.4 MB for a head with voxels of "
         "1 mm. The API serves them as NIfTI files",
     )
+    brain_pair_t1: bool = Field(
+        default=True,
+        description="1: read each FLAIR scan together with the T1 scan of the same study, if "
+        "there is one with label maps; one that arrives later makes a new revision of the FLAIR "
+        "scan's report. 0: read each scan alone",
+    )

@@ -8,13 +8,13 @@ from typing import Any
 from bson import ObjectId
 from pydantic import ValidationError
 
-from common.domain.scan import BrainScan, Packing
+from common.domain.scan import BrainScan, Packing, Priority
 from common.domain.states import ReportGenerated
 from common.domain.tenant import UPLOADS, UPLOADS_OF_TENANTS
 from common.domain.types import Document
 from common.errors import StoreError
 from common.store.damage import UNDECODABLE, number, whole
-from common.store.documents import Claim
+from common.store.documents import HEAD_START, Claim
 
 DAMAGED = "the stored document is damaged"
 CANNOT_BE_DECODED = f"{DAMAGED}: it cannot be decoded"
@@ -22,6 +22,8 @@ CANNOT_BE_DECODED = f"{DAMAGED}: it cannot be decoded"
 CHOSEN = "analyzer_chosen"
 """Field of a scan: name and version of the analyzer that an operator chose for its reanalysis. Only
 processors that have it claim the scan."""
+
+_HEAD_START_MS = int(HEAD_START[Priority.BACKGROUND].total_seconds() * 1000)
 
 RETRY_PAUSES = (1, 5, 15, 45, 120)
 """The pauses after the first, second, … failed attempt, as multiples of the first one."""
@@ -157,6 +159,24 @@ def release_update() -> list[Document]:
     attempts = {"$cond": [{"$isNumber": "$attempts"}, fewer, "$attempts"]}
     change: Document = {"report_generated": ReportGenerated.TO_DO, "attempts": attempts}
     return [{"$set": change}, {"$unset": "lease_until"}]
+
+
+def reanalysis_update(revision: int) -> list[Document]:
+    """The update that schedules a scan for reanalysis: ``'To Do'``, with the revision that follows
+    this one. Attempts start at 0, and its turn is that of a background scan that arrives now."""
+    return [
+        {
+            "$set": {
+                "report_generated": ReportGenerated.TO_DO,
+                "revision": revision + 1,
+                "attempts": 0,
+                "reanalysis": True,
+                "turn_at": {"$subtract": ["$$NOW", _HEAD_START_MS]},
+                "put_back_at": "$$NOW",
+            }
+        },
+        {"$unset": ["lease_until", "done_at", "error", "reanalysis_error"]},
+    ]
 
 
 def failure(cause: Any) -> Document:

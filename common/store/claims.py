@@ -37,6 +37,7 @@ from common.store.reconciliation import FINISH, Reconciliation
 from common.store.recording import Recorder
 from common.store.reports import Reports
 from common.store.schema import IN_PROGRESS
+from common.store.study_pairs import StudyPairs, studies_of
 
 _NO_LABELS: Mapping[str, PackedMaps] = MappingProxyType({})
 
@@ -49,11 +50,13 @@ class Claims(Claiming):
         connection: Connection,
         reconciliation: Reconciliation,
         reports: Reports,
+        pairs: StudyPairs,
         recorder: Recorder,
     ) -> None:
         super().__init__(connection, Endings(connection, reconciliation, recorder), recorder)
         self._reconciliation = reconciliation
         self._reports = reports
+        self._pairs = pairs
 
     @translated
     def fetch_voxels(self, claim: Claim) -> bytes | bytearray:
@@ -104,9 +107,11 @@ class Claims(Claiming):
         *,
         verify_first: bool = True,
         labels: Mapping[str, PackedMaps] = _NO_LABELS,
+        pair: bool = False,
     ) -> set[str]:
         """Write the label maps, then the reports, then set their scans ``'Done'`` under the fence;
-        all durably.
+        all durably. A FLAIR scan that should be read together with a T1 scan of its study, and was
+        not, is scheduled for reanalysis instead (``study_pairs``).
 
         Repeatable. Returns the ids whose claim was lost. Their report is that of the current
         claim's owner, or whichever was written first.
@@ -116,6 +121,7 @@ class Claims(Claiming):
             verify_first: check before writing that the claims still hold. Fresh claims almost
                 always do, and the check costs more than the writes that it saves.
             labels: the label maps of the reports that have some, by the key of the scan.
+            pair: look for such scans in the studies of these.
         """
         if not done:
             return set()
@@ -131,13 +137,17 @@ class Claims(Claiming):
                 for claim in claims
                 if claim.key in labels
             },
+            pair=pair,
         )
         # The reports are durable, so they may be sent while they are recorded and their scans
         # become 'Done', each of which waits for the journal once more. If this process is killed
         # before that, whoever sets the scans 'Done' records the reports.
         self._db.notifications.publish(Notification.REPORT, [claim.key for claim in claims])
         self._recorder.wait_durable()
-        lost = self._finish(claims, FINISH)
+        reports = [report for _, report in done if report.key in held_now]
+        again = self._pairs.send_back(studies_of(reports)) if pair else set()
+        claims = [claim for claim in claims if claim.key not in again]
+        lost = self._finish(claims, FINISH) if claims else set()
         self._db.feed.tell(*_done(claims, lost))
         if lost:
             self._reconciliation.reconcile(list(lost))

@@ -55,6 +55,9 @@ from common.store.scans import Scans
 from common.store.schema_check import SchemaCheck
 from common.store.server_status import Server
 from common.store.sessions import Sessions
+from common.store.study_members import StudyMembers
+from common.store.study_pairs import StudyPairs
+from common.store.study_scans import StudyScans
 from common.store.supervision import Supervision
 from common.store.tokens import Tokens
 from common.store.undeliverable import UndeliverableReports
@@ -109,9 +112,10 @@ class DBManager:
         self.scan_history = ScanHistory(connection)
         self.patients = Patients(connection)
         self.measurements = Measurements(connection)
-        self.earlier_scans = EarlierScans(
-            connection, CurrentReports(connection), CurrentLabels(connection)
-        )
+        reports, labels = CurrentReports(connection), CurrentLabels(connection)
+        self.earlier_scans = EarlierScans(connection, reports, labels)
+        self._members = StudyMembers(connection)
+        self.study_scans = StudyScans(connection, reports, labels, self._members)
         self.patient_scans = PatientScans(connection)
         self.units = Units(connection)
         self.scan_states = ScanStates(connection)
@@ -129,11 +133,12 @@ class DBManager:
 
     def _record_with(self, recorder: Recorder) -> None:
         connection = self.connection
-        self.reconciliation = reconciliation = Reconciliation(connection, recorder)
+        self.study_pairs = pairs = StudyPairs(connection, self._members, recorder)
+        self.reconciliation = reconciliation = Reconciliation(connection, pairs, recorder)
         self.uploads = Uploads(connection, recorder)
         self.scans = Scans(connection, self.uploads, recorder)
         self.revisions = Revisions(connection, recorder)
-        self.claims = Claims(connection, reconciliation, self._reports, recorder)
+        self.claims = Claims(connection, reconciliation, self._reports, pairs, recorder)
         self.supervision = Supervision(connection, reconciliation, recorder)
         self.notices = Notices(connection, recorder)
         self.report_requests = ReportRequests(connection, recorder)

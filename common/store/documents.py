@@ -18,7 +18,7 @@ from common.domain.scan import CONTENT, BrainScan, Packing, Priority
 from common.domain.states import ERASED, PURGED, ReportGenerated
 from common.domain.types import Document, utc_now
 from common.errors import StoreError
-from common.store.damage import UNDECODABLE
+from common.store.damage import UNDECODABLE, whole
 from common.store.schema import SCHEMA_VERSION
 
 _AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
@@ -171,12 +171,15 @@ def scan_document(item: NewScan, received_at: datetime) -> Document:
     return document
 
 
-def report_document(report: BrainReport, labels: Document | None = None) -> Document:
+def report_document(
+    report: BrainReport, labels: Document | None = None, *, look_in_study: bool = False
+) -> Document:
     """The document of a new report in ``brain_reports``, ready to be sent.
 
     Args:
         report: the report.
         labels: what is stored about its label maps; None: it has none.
+        look_in_study: whether its study is to be looked at (``study_pairs``).
     """
     document: Document = {  # in the order that ``scan_document`` explains
         "_id": report.key,
@@ -191,6 +194,8 @@ def report_document(report: BrainReport, labels: Document | None = None) -> Docu
     }
     if labels is not None:
         document["labels"] = labels
+    if look_in_study:
+        document[LOOK] = True
     return document
 
 
@@ -253,6 +258,9 @@ def _same_scan(mine: Document, stored: object) -> bool:
     return known.same_content(BrainScan.model_validate(mine))
 
 
+LOOK = "look_in_study"
+"""Field of a report: its study is to be looked at before its scan is ``'Done'``."""
+
 IDENTIFIERS = ("subject", "study", "series", "session")
 """Attributes that say whose image a scan is, and of what."""
 
@@ -281,6 +289,14 @@ def all_of(blob: ObjectId) -> Document:
 def of_revision(revision: int) -> Document:
     """A filter for this revision; a document without the field has revision 1."""
     return {"revision": {"$in": [1, None]} if revision == 1 else revision}
+
+
+def revision_of(document: Document) -> int:
+    """The revision of a scan or report; 0, which none has, if it is damaged."""
+    revision = document.get("revision")
+    if revision is None:
+        return 1
+    return whole(revision) or 0
 
 
 def expired() -> Document:

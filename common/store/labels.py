@@ -21,8 +21,8 @@ from common.domain.types import Document
 from common.errors import VoxelsDamaged
 from common.store.connection import BY_ID, Connection
 from common.store.damage import find, whole
+from common.store.documents import revision_of
 from common.store.error_mapping import translated
-from common.store.reconciliation import revision_of
 from common.store.tenancy import owned, this_of
 
 CHUNK_BYTES = 1024 * 1024

@@ -20,11 +20,11 @@ from common.domain.states import ERASED, PURGED
 from common.domain.types import Document
 from common.store.connection import BY_ID, Connection
 from common.store.damage import as_stored, decoded, find, integer, number, readable_id, this, whole
-from common.store.documents import Leased, OutgoingReport, of_revision
+from common.store.documents import Leased, OutgoingReport, of_revision, revision_of
 from common.store.due_times import due, too_far_ahead
 from common.store.error_mapping import translated
 from common.store.feed_documents import reports_changed
-from common.store.reconciliation import UNCLAIMED, Reconciliation, revision_of
+from common.store.reconciliation import UNCLAIMED, Reconciliation
 from common.store.recording import Recorder
 from common.store.schema import NOT_NEWER
 from common.store.undeliverable import UndeliverableReports

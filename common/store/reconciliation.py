@@ -14,12 +14,13 @@ from common.domain.audit_events import Kind
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.store.connection import BY_ID, Connection
-from common.store.damage import find, whole
-from common.store.documents import of_revision
+from common.store.damage import find
+from common.store.documents import LOOK, of_revision, revision_of
 from common.store.error_mapping import translated
 from common.store.feed_documents import reports_changed, scans_to_look_up
 from common.store.paging import pages
 from common.store.recording import Recorder
+from common.store.study_pairs import StudyPairs
 
 FINISH: Document = {
     "$set": {"report_generated": ReportGenerated.DONE},
@@ -33,21 +34,15 @@ UNCLAIMED = (ReportGenerated.TO_DO, ReportGenerated.ERROR)
 
 _UNCLAIMED = {"report_generated": {"$in": [*UNCLAIMED]}}
 _PAGE = 1000
-
-
-def revision_of(document: Document) -> int:
-    """The revision of a scan or report; 0, which none has, if it is damaged."""
-    revision = document.get("revision")
-    if revision is None:
-        return 1
-    return whole(revision) or 0
+_FIELDS = {"revision": 1, LOOK: 1, "report.study": 1}
 
 
 class Reconciliation:
     """Brings the states of scans and their reports into agreement."""
 
-    def __init__(self, connection: Connection, recorder: Recorder) -> None:
+    def __init__(self, connection: Connection, pairs: StudyPairs, recorder: Recorder) -> None:
         self._db = connection
+        self._pairs = pairs
         self._recorder = recorder
 
     def reconcile(self, keys: Sequence[str]) -> set[str]:
@@ -77,7 +72,7 @@ class Reconciliation:
         report of that revision counts."""
         if not idle:
             return set()
-        found = find(self._db.reports_fast, {"_id": {"$in": list(idle)}}, {"revision": 1})
+        found = find(self._db.reports_fast, {"_id": {"$in": list(idle)}}, _FIELDS)
         reported: dict[int, list[str]] = {}
         for key, revision in _revisions(found).items():
             if revision == idle[key]:
@@ -87,6 +82,8 @@ class Reconciliation:
             found_ids = [key for ids in reported.values() for key in ids]
             self._recorder.note(Kind.REPORT, found_ids, outcome="found")
             self._recorder.wait_durable()
+            # Their writer may have been killed before it looked.
+            self._pairs.send_back(_studies_to_look_at(found, set(found_ids)))
         for revision, ids in reported.items():
             # Owner and fence stay, so an owner that took part recognizes its own write.
             these = {"_id": {"$in": ids}, **of_revision(revision), **_UNCLAIMED}
@@ -116,6 +113,13 @@ class Reconciliation:
         wanted = {"report_generated": ReportGenerated.ERROR, "_id": {"$gt": ""}}
         for page in pages(self._db.scans, wanted, {"_id": 1}, size=_PAGE):
             yield [document["_id"] for document in page]
+
+
+def _studies_to_look_at(reports: Sequence[Document], keys: set[str]) -> set[str]:
+    """The studies of the reports on these scans; without those that are damaged."""
+    contents = [one.get("report") for one in reports if one["_id"] in keys and one.get(LOOK)]
+    studies = [one.get("study") for one in contents if isinstance(one, dict)]
+    return {one for one in studies if isinstance(one, str)}
 
 
 def _revisions(found: Sequence[Document]) -> dict[str, int]:

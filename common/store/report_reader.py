@@ -12,9 +12,9 @@ from common.domain.types import Document
 from common.errors import StoreError
 from common.store.connection import BY_ID, Connection
 from common.store.damage import find
+from common.store.documents import revision_of
 from common.store.error_mapping import translated
 from common.store.pictures import PictureReader
-from common.store.reconciliation import revision_of
 from common.store.tenancy import owned, these_of, this_of
 
 REVISIONS_MAX = 1000

@@ -15,6 +15,7 @@ from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from common.domain.report import BrainReport
+from common.domain.study_pairs import is_of_pair
 from common.domain.types import Document
 from common.store.connection import BY_ID, Connection, duplicates
 from common.store.documents import report_document
@@ -32,16 +33,21 @@ class Reports:
         self._labels = labels
 
     def write(
-        self, reports: Sequence[BrainReport], labels: Mapping[str, LabelSet] = _NO_LABELS
+        self,
+        reports: Sequence[BrainReport],
+        labels: Mapping[str, LabelSet] = _NO_LABELS,
+        *,
+        pair: bool = False,
     ) -> None:
         """Write these reports durably. Repeatable: a report that exists already stays.
 
         Args:
             reports: the reports.
             labels: their label maps, by the key of the scan; written first.
+            pair: mark those whose study is to be looked at (``study_pairs``).
         """
         self._labels.add([labels[one.key] for one in reports if one.key in labels])
-        documents = [_document(one, labels) for one in reports]
+        documents = [_document(one, labels, pair=pair) for one in reports]
         first = [document for document in documents if document["revision"] == 1]
         if first:
             try:
@@ -88,9 +94,13 @@ class Reports:
         )
 
 
-def _document(report: BrainReport, labels: Mapping[str, LabelSet]) -> Document:
+def _document(report: BrainReport, labels: Mapping[str, LabelSet], *, pair: bool) -> Document:
     mine = labels.get(report.key)
-    return report_document(report, None if mine is None else labels_document(mine))
+    return report_document(
+        report,
+        None if mine is None else labels_document(mine),
+        look_in_study=pair and is_of_pair(report),
+    )
 
 
 def _before(revision: int) -> Document:

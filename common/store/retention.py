@@ -27,10 +27,9 @@ from common.domain.states import PURGED, ReportGenerated
 from common.domain.types import Document
 from common.store.connection import Connection
 from common.store.damage import find
-from common.store.documents import HAS_VOXELS, all_of, of_revision
+from common.store.documents import HAS_VOXELS, all_of, of_revision, revision_of
 from common.store.error_mapping import translated
 from common.store.feed_documents import scans_to_look_up
-from common.store.reconciliation import revision_of
 from common.store.recording import Recorder
 from common.store.stored_types import is_readable
 

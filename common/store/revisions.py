@@ -1,5 +1,5 @@
 """Revisions of reports, for ``make reanalyze``: a ``'Done'`` scan is analysed again, and its
-earlier report is kept as history.
+earlier report is kept as history. ``study_pairs`` schedules such an analysis without an operator.
 
 The steps, each repeatable, so a kill between any two loses nothing:
 
@@ -23,24 +23,21 @@ from pydantic import ValidationError
 
 from common.domain.audit_events import Kind
 from common.domain.report import BrainReport
-from common.domain.scan import BrainScan, Packing, Priority
+from common.domain.scan import BrainScan, Packing
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.errors import StoreError
-from common.store.claim_documents import CHOSEN
+from common.store.claim_documents import CHOSEN, reanalysis_update
 from common.store.collections import Notification
 from common.store.connection import Connection
 from common.store.damage import find
-from common.store.documents import HAS_VOXELS, HEAD_START, Claim, of_revision
+from common.store.documents import HAS_VOXELS, Claim, of_revision, revision_of
 from common.store.error_mapping import translated
 from common.store.feed_documents import scans_to_look_up
 from common.store.paging import pages
-from common.store.reconciliation import revision_of
 from common.store.recording import Recorder
 
 _PAGE = 1000
-
-_HEAD_START_MS = int(HEAD_START[Priority.BACKGROUND].total_seconds() * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,20 +138,8 @@ class Revisions:
             analyzer: name and version of the one that is to read them; None: whichever is
                 installed for their type.
         """
-        change: list[Document] = [
-            {
-                "$set": {
-                    "report_generated": ReportGenerated.TO_DO,
-                    "revision": revision + 1,
-                    "attempts": 0,
-                    "reanalysis": True,
-                    "turn_at": {"$subtract": ["$$NOW", _HEAD_START_MS]},
-                    "put_back_at": "$$NOW",
-                    CHOSEN: "$$REMOVE" if analyzer is None else {"$literal": analyzer},
-                }
-            },
-            {"$unset": ["lease_until", "done_at", "error", "reanalysis_error"]},
-        ]
+        chosen = "$$REMOVE" if analyzer is None else {"$literal": analyzer}
+        change: list[Document] = [*reanalysis_update(revision), {"$set": {CHOSEN: chosen}}]
         done = {
             "_id": {"$in": list(keys)},
             "report_generated": ReportGenerated.DONE,

@@ -58,6 +58,9 @@ LISTED = "listed"
 SUBJECT = "subject"
 """Scans with a subject, the newest first."""
 
+STUDY = "study"
+"""Scans with a study, by it."""
+
 ALSO_SUBJECT = "also_subject"
 """Scans that came again with another subject, by this subject, the newest first."""
 
@@ -185,7 +188,7 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
                 (("account", 1), *NEWEST_FIRST),
                 partial={"account": {"$exists": True}},
             ),
-            Index("study", (("scan.study", 1),), sparse=True),
+            Index(STUDY, (("scan.study", 1),), sparse=True),
             Index("series", (("scan.series", 1),), sparse=True),
             Index(LISTED, (("report_generated", 1), ("scan.pacs", 1), *NEWEST_FIRST)),
             Index("revision", (("revision", 1),), sparse=True),

@@ -43,6 +43,7 @@ from common.store.scan_states import ScanStates
 from common.store.scans import Scans
 from common.store.server_status import Server
 from common.store.sessions import Sessions
+from common.store.study_scans import StudyScans
 from common.store.supervision import Supervision
 from common.store.tokens import Tokens
 from common.store.undeliverable import UndeliverableReports
@@ -84,6 +85,7 @@ class BrainStore:
 
     claims: Claims
     earlier_scans: EarlierScans
+    study_scans: StudyScans
     supervision: Supervision
     pictures: PictureWriter
     capacity: Capacity
@@ -198,6 +200,7 @@ def brain_parts(store: DBManager) -> BrainStore:
     return BrainStore(
         claims=store.claims,
         earlier_scans=store.earlier_scans,
+        study_scans=store.study_scans,
         supervision=store.supervision,
         pictures=PictureWriter(store.connection),
         capacity=store.capacity,

@@ -12,6 +12,7 @@ from common.domain.finding_kinds import AnyFindings
 from common.domain.follow_up import FollowUp
 from common.domain.report import BrainReport
 from common.domain.scan import BrainScan
+from common.domain.with_t1 import WithT1
 
 
 @dataclass(frozen=True)
@@ -52,15 +53,20 @@ class PlanesMap:
 
 
 @dataclass(frozen=True)
-class EarlierScan:
-    """An earlier scan of the same subject, and what the same analyzer found in it."""
+class AnalysedScan:
+    """Another scan of the same subject, and what the same analyzer found in it."""
 
     scan: BrainScan
-    """Its header. Both scans have ``acquired_at``."""
+    """Its header."""
     report: BrainReport
     """Its current report, by the same version of the analyzer."""
     maps: Mapping[str, npt.NDArray[np.uint8]]
     """Its label maps by name, in its own shape and axes; empty if none are stored."""
+
+
+@dataclass(frozen=True)
+class EarlierScan(AnalysedScan):
+    """An earlier scan of the same subject. Both scans have ``acquired_at``."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +84,11 @@ class Analysis:
     follow_up: Callable[[EarlierScan], FollowUp] | None = None
     """Compares the scan with an earlier one, from what the run already knows. None if the analyzer
     compares no scans."""
+    with_t1: Callable[[AnalysedScan], WithT1] | None = None
+    """Reads a FLAIR scan together with the T1 scan of its study. None if this is no FLAIR scan, or
+    the analyzer does not read two scans together."""
     compares: tuple[str, ...] = ()
-    """The names of the label maps that ``follow_up`` needs."""
+    """The names of the label maps that ``follow_up`` and ``with_t1`` need of the other scan."""
 
 
 class Analyzer(Protocol):

@@ -66,8 +66,8 @@ def evaluate_pair(kind: str, index: int) -> Compared:
     """Make pair ``index`` of a kind, compare its scans, and check the result against the truth."""
     pair = make_pair(_FAMILY, SEEDS[kind], index, KINDS[kind], changing=bool(index % 2))
     (before, earlier), (scan, analysis) = (
-        _read(pair.first, _NOW - _YEAR),
-        _read(pair.second, _NOW),
+        read_head(pair.first, _NOW - _YEAR),
+        read_head(pair.second, _NOW),
     )
     if earlier.labels is None or analysis.labels is None or analysis.follow_up is None:
         return Compared("A scan cannot be read.")
@@ -83,7 +83,8 @@ def evaluate_pair(kind: str, index: int) -> Compared:
     return Compared(None, error, found.brain_change_percent or 0.0, counts, found.doubtful or 0)
 
 
-def _read(head: Head, at: datetime) -> tuple[BrainScan, Analysis]:
+def read_head(head: Head, at: datetime | None) -> tuple[BrainScan, Analysis]:
+    """The header and the analysis of a head that was scanned at a time, if that is known."""
     scan = BrainScan(
         scan_id="evaluation",
         pacs="evaluation",

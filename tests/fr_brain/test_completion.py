@@ -131,10 +131,10 @@ def test_a_report_that_cannot_be_stored_fails_its_scan_alone(
     bad, good = claims
     write = store.claims._reports.write
 
-    def refuse_bad(reports: Sequence[BrainReport], labels: Any) -> None:
+    def refuse_bad(reports: Sequence[BrainReport], labels: Any, **given: Any) -> None:
         if any(report.key == bad.key for report in reports):
             raise StoreError("MongoDB cannot store a document")
-        write(reports, labels)
+        write(reports, labels, **given)
 
     monkeypatch.setattr(store.claims._reports, "write", refuse_bad)
     completion.complete([(claim, Analysed(make_report(claim.scan))) for claim in claims])
@@ -150,7 +150,7 @@ def test_while_mongodb_refuses_everything_no_scan_is_to_blame(
     completion: Completion,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise StoreRefused("MongoDB refuses the login")
 
     monkeypatch.setattr(store.claims._reports, "write", refuse)

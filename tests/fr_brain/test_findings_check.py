@@ -19,6 +19,7 @@ from common.domain.findings import (
 )
 from common.domain.report import REPORT_BYTES_MAX
 from common.domain.types import Value
+from common.domain.with_t1 import WithT1
 from common.errors import AnalysisError
 from common.store.documents import report_document, stored_bytes
 from fr_brain.findings_check import HEADER_BYTES_MAX, checked_findings, most_bytes
@@ -105,6 +106,12 @@ def test_findings_are_bounded_so_that_their_report_fits_the_smallest_frame() -> 
     assert stored_bytes(report_document(report)["report"]) <= REPORT_BYTES_MAX
     with pytest.raises(AnalysisError, match="bytes; a report has room for"):
         checked_findings(saying(REPORT_BYTES_MAX))
+
+
+def test_what_is_said_of_another_scan_is_bounded_too() -> None:
+    with_t1 = WithT1(t1_scan="t1", t1_revision=1, withheld="x" * REPORT_BYTES_MAX)
+    with pytest.raises(AnalysisError, match="bytes; a report has room for"):
+        checked_findings(NOTHING_FOUND.model_copy(update={"with_t1": with_t1}))
 
 
 def test_numbers_that_bson_or_json_cannot_hold_are_no_findings() -> None:

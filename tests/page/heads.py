@@ -18,6 +18,7 @@ from common.domain.findings import (
 )
 from common.domain.follow_up import FollowUp
 from common.domain.report import AnalyzerId
+from common.domain.with_t1 import WithT1
 from common.store.db_manager import DBManager
 from fr_pacs.sources.phantom.model import Recipe, make_phantom
 from tests.factories import make_claimable, make_report
@@ -45,7 +46,7 @@ def _image() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[
     return ball * 90 + (lesions > 0) * np.uint8(140), lesions, ball
 
 
-def _findings(lesions: int, follow_up: FollowUp | None) -> Findings:
+def _findings(lesions: int, **compared: Any) -> Findings:
     found = tuple(
         Lesion(
             id=number,
@@ -71,19 +72,23 @@ def _findings(lesions: int, follow_up: FollowUp | None) -> Findings:
         largest=found,
     )
     return Findings(
-        quality=Quality(verdict=Verdict.PASS), lesions=totals, volumes=volumes, follow_up=follow_up
+        quality=Quality(verdict=Verdict.PASS), lesions=totals, volumes=volumes, **compared
     )
 
 
 def make_head(
-    store: DBManager, lesions: int = 2, follow_up: FollowUp | None = None, **overrides: Any
+    store: DBManager,
+    lesions: int = 2,
+    follow_up: FollowUp | None = None,
+    with_t1: WithT1 | None = None,
+    **overrides: Any,
 ) -> str:
     """A scan that is done, with so many of the lesions in its report; its key."""
     image, _, _ = _image()
     fields = {"scan_type": "volume", "shape": SHAPE, "affine": AFFINE, "modality": "MR"}
     voxels = image.tobytes(order="F")
     [scan] = make_claimable(store, 1, **{**fields, "voxels": voxels, **overrides})
-    _report(store, scan.key, lesions, follow_up)
+    _report(store, scan.key, lesions, follow_up=follow_up, with_t1=with_t1)
     return scan.key
 
 
@@ -94,7 +99,7 @@ def analyse_again(store: DBManager, key: str, lesions: int) -> None:
     _report(store, key, lesions)
 
 
-def _report(store: DBManager, key: str, lesions: int, follow_up: FollowUp | None = None) -> None:
+def _report(store: DBManager, key: str, lesions: int, **compared: Any) -> None:
     _, labels, ball = _image()
     [claim] = store.claims.claim("maker", 1, 60)
     assert claim.scan.key == key
@@ -102,7 +107,7 @@ def _report(store: DBManager, key: str, lesions: int, follow_up: FollowUp | None
         claim.scan,
         revision=claim.revision,
         analyzer=AnalyzerId(name="volume", version="5"),
-        findings=_findings(lesions, follow_up),
+        findings=_findings(lesions, **compared),
     )
     maps = packed(lesions=labels * (labels <= lesions), brain=ball)
     assert not store.claims.complete([(claim, report)], labels={report.key: maps})

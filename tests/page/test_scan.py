@@ -7,6 +7,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from common.domain.follow_up import ChangedLesion, FollowUp, LesionChange
 from common.domain.installed_analyzer import InstalledAnalyzer
+from common.domain.with_t1 import LesionOnT1, WithT1
 from common.store.db_manager import DBManager
 from tests.page.acts import dialog
 from tests.page.browser import WebProcess, another, watched
@@ -146,6 +147,39 @@ def test_the_changes_since_the_previous_scan_are_shown_and_link_both_images(
     admin.keyboard.press("ArrowUp")
     expect(readouts.nth(1)).to_have_attribute("data-mm", turned(readouts.first))
     stages.nth(1).focus()
+    admin.keyboard.press("ArrowUp")
+    expect(readouts.nth(1)).to_have_attribute("data-mm", turned(readouts.first))
+
+
+def test_what_the_t1_scan_of_the_study_shows_is_shown_and_links_both_images(
+    admin: Page, web: WebProcess, store: DBManager
+) -> None:
+    t1 = make_head(store, lesions=1)
+    with_t1 = WithT1(
+        t1_scan=t1.partition("@")[0],
+        t1_revision=1,
+        doubt="The intracranial volumes of the two scans differ by 6.2 %.",
+        t1_intracranial_ml=600.3,
+        intracranial_difference_percent=-6.2,
+        grey_matter_ml=300,
+        white_matter_ml=280.5,
+        csf_ml=19.8,
+        lesions=(LesionOnT1(id=1, not_white=0.93), LesionOnT1(id=2, not_white=0.05)),
+        to_t1=((0, -1, 0, 4), (1, 0, 0, 8), (0, 0, 1, -4)),
+    )
+    flair = make_head(store, with_t1=with_t1)
+    admin.goto(f"{web.address}/scans/{flair}")
+    card = admin.get_by_role("region", name="With the T1 scan")
+    expect(card).to_contain_text("Doubtful: The intracranial volumes of the two scans differ")
+    expect(card.locator("dt", has_text="White matter").locator("+ dd")).to_have_text("281 ml")
+    expect(card).to_contain_text("600 ml (-6.2 %)")
+    expect(card.get_by_role("row")).to_have_text(["LesionNot white matter on T1", "193 %", "25 %"])
+    card.get_by_role("link", name="Compare with T1").click()
+    expect(admin).to_have_url(f"{web.address}/compare?a={flair}&b={t1}".replace("@", "%40"))
+    expect(admin.get_by_text("The report aligned the two images")).to_be_visible()
+    readouts = admin.locator(".viewer-readout")
+    expect(readouts).to_have_count(2)
+    admin.get_by_role("application").first.focus()
     admin.keyboard.press("ArrowUp")
     expect(readouts.nth(1)).to_have_attribute("data-mm", turned(readouts.first))
 

@@ -19,7 +19,8 @@ from common.domain.findings import (
 from common.domain.scan import BrainScan
 from fr_brain.analyzers.base import Analysis, Overlay
 from fr_brain.analyzers.volume.confidence import confidence_of, evidence_of
-from fr_brain.analyzers.volume.follow_up.follow_up import MAPS_COMPARED, follow_up
+from fr_brain.analyzers.volume.follow_up.follow_up import follow_up
+from fr_brain.analyzers.volume.follow_up.read_heads import MAPS_COMPARED
 from fr_brain.analyzers.volume.image import UnreadableImage
 from fr_brain.analyzers.volume.label_maps import label_maps
 from fr_brain.analyzers.volume.lesions import MIN_ML
@@ -33,6 +34,7 @@ from fr_brain.analyzers.volume.quality import (
 )
 from fr_brain.analyzers.volume.registration.locate import LocatedLesion, locate
 from fr_brain.analyzers.volume.segment import Segmentation, segment
+from fr_brain.analyzers.volume.with_t1.with_t1 import with_t1
 
 LARGEST_LISTED = min(20, LESIONS_LISTED_MAX)
 """Lesions that a report lists one by one."""
@@ -84,12 +86,14 @@ class VolumeAnalyzer:
                 _withheld(str(unreadable)), lambda: Overlay(np.zeros(voxels.shape, np.uint8))
             )
         findings = _findings(scan, segmentation)
+        is_flair = not segmentation.t1_like
         return Analysis(
             findings,
             lambda: Overlay(segmentation.lesion_labels(), segmentation.brain_mask()),
             lambda: label_maps(segmentation),
-            lambda earlier: follow_up(scan, segmentation, findings, earlier),
-            MAPS_COMPARED,
+            follow_up=lambda earlier: follow_up(scan, segmentation, findings, earlier),
+            with_t1=(lambda t1: with_t1(scan, segmentation, findings, t1)) if is_flair else None,
+            compares=MAPS_COMPARED,
         )
 
 

@@ -298,6 +298,7 @@ COSTS = {
     "reconcile what failed": Cost(
         lambda store: store.reconciliation.reconcile_failed(), FEW, 2 * FAILED + FEW
     ),
+    "scans of a study": Cost(lambda store: store.study_pairs.send_back({"0" * 16}), 0, 1),
     "sweep uploads": Cost(lambda store: store.uploads.sweep(), 3 * UPLOADS + 300, 300),
     "sweep chunks": Cost(lambda store: store.orphan_chunks.mark(limit=100), 100, 500),
     "sweep erased": Cost(lambda store: store.erasure.sweep()),

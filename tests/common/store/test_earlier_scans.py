@@ -8,13 +8,11 @@ import pytest
 
 from common.domain.report import BrainReport
 from common.domain.scan import BrainScan
-from common.errors import VoxelsDamaged
-from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from fr_brain.analyzers.base import LabelMap
 from fr_brain.label_maps import pack_maps
-from tests.factories import edit, inside, make_report, make_scan
+from tests.factories import edit, make_report, make_scan
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 STUDY = "0123456789abcdef"
@@ -96,23 +94,6 @@ def test_a_scan_without_a_report_or_with_a_damaged_header_is_passed_over(store: 
     edit(store, waiting.key, report_generated="To Do")
     edit(store, damaged.key, **{"scan.shape": "none"})
     assert found(store, scan_of(0)) == older.scan_id
-
-
-def test_label_maps_are_read_by_name(store: DBManager) -> None:
-    done(store, 30, LabelMap("cells", {1: "one", 2: "two"}, GRID))
-    earlier = store.earlier_scans.latest_before(scan_of(0), lambda _: True)
-    assert earlier is not None
-    maps = store.earlier_scans.labels(earlier, ("cells", "others"))
-    assert maps == {"cells": GRID.tobytes(order="F")}
-
-
-def test_label_maps_that_are_gone_are_told(store: DBManager) -> None:
-    done(store, 30, LabelMap("cells", {1: "one", 2: "two"}, GRID))
-    earlier = store.earlier_scans.latest_before(scan_of(0), lambda _: True)
-    assert earlier is not None
-    inside(store, Collection.LABELS).delete_many({})
-    with pytest.raises(VoxelsDamaged):
-        store.earlier_scans.labels(earlier, ("cells",))
 
 
 def test_a_scan_of_the_first_day_of_year_1_has_none_before(store: DBManager) -> None:

@@ -81,7 +81,7 @@ def test_a_kill_after_the_maps_leaves_no_report_and_the_next_try_writes_both(
     labels = labels_of(claim.scan)
     maps = packed(lesions=labels)
 
-    def killed(*_: Any) -> None:
+    def killed(*_: Any, **__: Any) -> None:
         raise StoreUnavailable("killed here")
 
     with monkeypatch.context() as patched:

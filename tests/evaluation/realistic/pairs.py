@@ -1,4 +1,5 @@
-"""Two scans of one head, between which lesions appear, grow, shrink and vanish."""
+"""Two scans of one head: years apart, so that lesions appear, grow, shrink and vanish; or a FLAIR
+and a T1 scan of one study."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from tests.evaluation.realistic.lesions import Painted, paint
 
 CHANGES = ("stable", "new", "gone", "grown", "shrunk")
 _CHANCES = (0.4, 0.2, 0.1, 0.2, 0.1)
+_DARK_CHANCE = 0.6
 _SMALLER = (0.65, 0.8)
 """Diameter of a lesion before it grew over that after: its volume is about 0.3 to 0.5 of it."""
 
@@ -63,6 +65,45 @@ def make_pair(family: str, seed: int, index: int, kind: Kind, *, changing: bool 
     first = scanned(image_before, before, base, scanner, kind, draw)
     second = scanned(image_after, after, base, scanner.moved(kind, draw), kind, draw)
     return Pair(first, second, changes)
+
+
+@dataclass(frozen=True)
+class Contrasts:
+    """A FLAIR and a T1 scan of one head."""
+
+    flair: Head
+    t1: Head
+    dark: frozenset[int]
+    """Lesions that are dark on T1, by their numbers among the painted ones; the others look like
+    white matter there."""
+
+
+def make_contrasts(family: str, seed: int, index: int, kind: Kind) -> Contrasts:
+    """A FLAIR and a T1 scan of head ``index`` of a seed. In the T1 scan, the head lies otherwise,
+    with other noise and another bias field, in voxels of 1 mm.
+
+    Args:
+        family: the anatomy.
+        seed: of a series.
+        index: in the series, from 0.
+        kind: of the FLAIR scan, what to draw from.
+    """
+    draw = np.random.default_rng([seed, index])
+    base = anatomy(family)
+    painted = paint(base, kind, draw)
+    numbers = range(1, len(painted.places) + 1)
+    dark = frozenset(number for number in numbers if draw.random() < _DARK_CHANCE)
+    seen = painted
+    for number in set(numbers) - dark:
+        seen = _without(seen, number)
+    other = replace(kind, contrast="t1", spacing_mm=(1.0, 1.0, 1.0))
+    state = draw.bit_generator.state
+    scanner = Scanner(base, kind, draw)
+    draw.bit_generator.state = state
+    moved = Scanner(base, other, draw).moved(other, draw)
+    flair = scanned(intensities(base, kind, painted, draw), painted, base, scanner, kind, draw)
+    t1 = scanned(intensities(base, other, seen, draw), painted, base, moved, other, draw)
+    return Contrasts(flair, t1, dark)
 
 
 def _without(painted: Painted, number: int) -> Painted:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.domain.follow_up import LESIONS_LISTED_MAX, ChangedLesion, LesionChange
-from common.domain.types import Affine
 from fr_brain.analyzers.volume.follow_up.labelled_head import LabelledHead, tissue_blocks
 from fr_brain.analyzers.volume.follow_up.matching import Group, inverse, matched
 from fr_brain.analyzers.volume.follow_up.rigid import Aligned, align_with_previous
@@ -127,15 +126,6 @@ def _centroids(head: LabelledHead) -> tuple[Matrix, Matrix]:
     mm = where @ head.affine[:, :3].T + head.affine[:, 3]
     sums = [np.bincount(labels, weights=mm[:, axis]) for axis in range(3)]
     return np.bincount(labels).astype(np.float64), np.column_stack(sums)
-
-
-def rounded(affine: Matrix) -> Affine:
-    """A rigid transform with the digits that matter: they move no point of a head by 0.02 mm."""
-    x, y, z = (
-        (round(float(a), 5), round(float(b), 5), round(float(c), 5), round(float(shift), 3))
-        for a, b, c, shift in affine
-    )
-    return x, y, z
 
 
 def listed(lesions: list[ChangedLesion]) -> tuple[ChangedLesion, ...]:

@@ -3,29 +3,26 @@
 from datetime import datetime
 from typing import cast
 
-import numpy as np
-
 from common.domain.findings import Findings
 from common.domain.follow_up import FollowUp, LesionChange
 from common.domain.report import BrainReport
 from common.domain.scan import BrainScan
-from common.domain.types import Affine
 from fr_brain.analyzers.base import EarlierScan
 from fr_brain.analyzers.volume.follow_up.compare import (
     BRAIN_ERROR_PERCENT,
     Compared,
     compare,
     listed,
-    rounded,
 )
-from fr_brain.analyzers.volume.follow_up.labelled_head import LabelledHead
-from fr_brain.analyzers.volume.follow_up.matching import inverse
-from fr_brain.analyzers.volume.label_maps import LESIONS_APART
+from fr_brain.analyzers.volume.follow_up.read_heads import (
+    MAPS_COMPARED,
+    head_now,
+    rounded,
+    start_by_mni,
+    stored_head,
+)
 from fr_brain.analyzers.volume.registration.align import Matrix
 from fr_brain.analyzers.volume.segment import Segmentation
-
-MAPS_COMPARED = ("lesions", "tissues")
-"""The label maps of the earlier scan that are needed."""
 
 _DAY_S = 86_400
 _THIN_MM = 2.5  # with thicker slices, the error of the brain's volume is not known
@@ -46,17 +43,8 @@ def follow_up(
     withheld = _obstacle(findings, before, earlier)
     if withheld is not None:
         return _made(scan, earlier, {"withheld": withheld})
-    compared = compare(
-        _now(segmentation, scan, findings),
-        LabelledHead(
-            earlier.maps["lesions"],
-            earlier.maps["tissues"],
-            _matrix(earlier.scan.affine),
-            _filled(earlier.scan, before),
-            _listed_ml(before),
-        ),
-        _start(_to_mni(findings), _to_mni(before)),
-    )
+    start = cast(Matrix, start_by_mni(findings, before))  # None is an obstacle
+    compared = compare(head_now(segmentation, scan, findings), stored_head(earlier), start)
     about: dict[str, object] = {
         "withheld": compared.withheld,
         "overlap": round(compared.aligned.overlap, 3),
@@ -116,45 +104,3 @@ def _brain_change(findings: Findings, before: Findings, *, is_thin: bool) -> dic
         "brain_change_percent": round(percent, 2),
         "brain_error_percent": BRAIN_ERROR_PERCENT if is_thin else None,
     }
-
-
-def _filled(scan: BrainScan, findings: Findings) -> float:
-    """Volume of the lesions of a report over that of their voxels."""
-    lesions, voxel_ml = findings.lesions, scan.voxel_ml
-    if lesions is None or lesions.volume_ml is None or not lesions.voxels or not voxel_ml:
-        return 1.0
-    return lesions.volume_ml / (lesions.voxels * voxel_ml)
-
-
-def _listed_ml(findings: Findings) -> tuple[float, ...]:
-    """Volumes of the lesions that a report lists; none if it withholds one."""
-    listed = () if findings.lesions is None else findings.lesions.largest
-    volumes = tuple(lesion.volume_ml for lesion in listed if lesion.volume_ml is not None)
-    return volumes if len(volumes) == len(listed) else ()
-
-
-def _now(segmentation: Segmentation, scan: BrainScan, findings: Findings) -> LabelledHead:
-    """The scan as its label maps have it."""
-    low, high = segmentation.tissue_planes()
-    masks = segmentation.intracranial_masks
-    tissues = masks.unpacked(low).view(np.uint8) | masks.unpacked(high).view(np.uint8) << 1
-    lesions = np.minimum(segmentation.labels, LESIONS_APART).astype(np.uint8)
-    return LabelledHead(
-        segmentation.to_scan(lesions), segmentation.to_scan(tissues), _matrix(scan.affine),
-        _filled(scan, findings), _listed_ml(findings),
-    )  # fmt: skip
-
-
-def _matrix(affine: Affine | None) -> Matrix:
-    return np.array(cast(Affine, affine), np.float64)
-
-
-def _to_mni(findings: Findings) -> Matrix:
-    assert findings.registration is not None  # noqa: S101 - it is an obstacle
-    return _matrix(findings.registration.to_mni)
-
-
-def _start(to_mni: Matrix, before: Matrix) -> Matrix:
-    """mm in the scan's space to mm in the earlier scan's, by way of MNI space."""
-    back = inverse(before)
-    return np.column_stack([back[:, :3] @ to_mni[:, :3], back[:, :3] @ to_mni[:, 3] + back[:, 3]])

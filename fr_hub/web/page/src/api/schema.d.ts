@@ -1800,7 +1800,8 @@ export interface components {
          *
          *     Reports of schema version 1 have no revision (it is 1), subject, ``acquired_at`` or picture;
          *     those of version 2 have none of the fields from ``study`` to ``acquired_zone`` but these. Those
-         *     before version 4 have no ``signal``, and their findings no ``kind``: it is ``'brain'``.
+         *     before version 4 have no ``signal``, and their findings no ``kind``: it is ``'brain'``. Findings
+         *     before version 5 have no ``follow_up``, those before version 6 no ``with_t1``.
          */
         BrainReport: {
             /**
@@ -1899,7 +1900,7 @@ export interface components {
             /**
              * Schema Version
              * @description version of this schema
-             * @default 5
+             * @default 6
              */
             schema_version: number;
             /**
@@ -2563,6 +2564,8 @@ export interface components {
             thresholds: Record<string, never>;
             /** @description null if the quality verdict is 'fail' or the image has no affine */
             volumes: components["schemas"]["Volumes"] | null;
+            /** @description what a FLAIR scan shows together with the T1 scan of its study; null if Fr knows of none */
+            with_t1: components["schemas"]["WithT1"] | null;
         };
         /**
          * FinishedUpload
@@ -2948,6 +2951,22 @@ export interface components {
          * @enum {string}
          */
         LesionChange: "new" | "grown" | "shrunk" | "stable" | "gone";
+        /**
+         * LesionOnT1
+         * @description What the T1 scan shows where a lesion of the FLAIR scan is.
+         */
+        LesionOnT1: {
+            /**
+             * Id
+             * @description its label in the map 'lesions' of this scan
+             */
+            id: number;
+            /**
+             * Not White
+             * @description share of the lesion, 0 to 1, that the T1 scan does not label as white matter. It is high where the lesion is dark on T1, but also where the lesion lies in or beside grey matter or fluid
+             */
+            not_white: number;
+        };
         /**
          * Lesions
          * @description The lesions found: totals, and the largest ones listed.
@@ -4861,6 +4880,102 @@ export interface components {
              * @description white matter, % of the intracranial volume
              */
             white_matter_percent: number | null;
+        };
+        /**
+         * WithT1
+         * @description This FLAIR scan and the T1 scan of its study, aligned. Volumes are of the T1 scan.
+         */
+        WithT1: {
+            /**
+             * Csf Ml
+             * @description cerebrospinal fluid in the T1 scan without the lesions of this scan, ml
+             */
+            csf_ml: number | null;
+            /**
+             * Doubt
+             * @description why to doubt these measures; null if there is no reason
+             */
+            doubt: string | null;
+            /**
+             * From Csf Ml
+             * @description volume of lesions that the T1 report counts as cerebrospinal fluid, and that is white matter here, ml
+             */
+            from_csf_ml: number | null;
+            /**
+             * From Grey Matter Ml
+             * @description volume of lesions that the T1 report counts as grey matter, and that is white matter here, ml
+             */
+            from_grey_matter_ml: number | null;
+            /**
+             * Grey Matter Ml
+             * @description grey matter in the T1 scan without the lesions of this scan, ml
+             */
+            grey_matter_ml: number | null;
+            /**
+             * Intracranial Difference Percent
+             * @description by how much that volume is larger than in this scan, % of that in this scan
+             */
+            intracranial_difference_percent: number | null;
+            /**
+             * Lesions
+             * @description the lesions of this scan, the largest first; without those that lie outside of the T1 scan
+             * @default []
+             */
+            lesions: components["schemas"]["LesionOnT1"][];
+            /**
+             * Overlap
+             * @description Dice coefficient of the brain tissue in both scans, after alignment
+             */
+            overlap: number | null;
+            /**
+             * T1 Intracranial Ml
+             * @description intracranial volume in the T1 scan, ml
+             */
+            t1_intracranial_ml: number | null;
+            /**
+             * T1 Revision
+             * @description revision of its report
+             */
+            t1_revision: number;
+            /**
+             * T1 Scan
+             * @description id of the T1 scan
+             */
+            t1_scan: string;
+            /**
+             * To T1
+             * @description rigid transform from mm in this scan's space to mm in the T1 scan's, 3 x 4, RAS+
+             */
+            to_t1: [
+                [
+                    number,
+                    number,
+                    number,
+                    number
+                ],
+                [
+                    number,
+                    number,
+                    number,
+                    number
+                ],
+                [
+                    number,
+                    number,
+                    number,
+                    number
+                ]
+            ] | null;
+            /**
+             * White Matter Ml
+             * @description white matter in the T1 scan, lesions included, ml
+             */
+            white_matter_ml: number | null;
+            /**
+             * Withheld
+             * @description why the two scans are not read together; null if they are
+             */
+            withheld: string | null;
         };
     };
     responses: never;

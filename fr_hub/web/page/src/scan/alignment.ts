@@ -25,20 +25,24 @@ function rigid(rows: readonly [Row, Row, Row]): Alignment {
   };
 }
 
-/** How the earlier scan that a report names lies against its own; null if the report does not say
- * that of the other scan. */
-function toPrevious(report: Report | undefined, other: Report | undefined): Alignment | null {
-  const followUp = report && brainOf(report.findings)?.follow_up;
-  const isIt = followUp?.previous_scan === other?.scan_id && report?.pacs === other?.pacs && other;
-  return isIt && followUp?.to_previous ? rigid(followUp.to_previous) : null;
+/** How another scan that a report names, an earlier one or the T1 scan of the study, lies against
+ * its own; null if the report does not say that of the other scan. */
+function toOther(report: Report | undefined, other: Report | undefined): Alignment | null {
+  const findings = report && brainOf(report.findings);
+  if (!findings || !other || report.pacs !== other.pacs) return null;
+  const { follow_up: followUp, with_t1: withT1 } = findings;
+  if (followUp?.previous_scan === other.scan_id && followUp.to_previous) {
+    return rigid(followUp.to_previous);
+  }
+  return withT1?.t1_scan === other.scan_id && withT1.to_t1 ? rigid(withT1.to_t1) : null;
 }
 
 /** How the head in one image lies against that in another: by the report that compares them, else
  * as if both had the same coordinates. */
 export function alignmentOf(left: Report | undefined, right: Report | undefined): Alignment {
-  const forth = toPrevious(left, right);
+  const forth = toOther(left, right);
   if (forth) return forth;
-  const back = toPrevious(right, left);
+  const back = toOther(right, left);
   return back ? { there: back.back, back: back.there } : SAME;
 }
 

@@ -11,6 +11,7 @@ export type BrainFindings = Extract<Findings, { kind: "brain" }>;
 export type Lesion = Schemas["Lesion"];
 export type FollowUp = Schemas["FollowUp"];
 export type ChangedLesion = Schemas["ChangedLesion"];
+export type WithT1 = Schemas["WithT1"];
 export type Volumes = Schemas["Volumes"];
 export type ScanEvent = Schemas["Event"];
 export type Revision = Schemas["RevisionItem"];

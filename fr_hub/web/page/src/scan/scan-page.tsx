@@ -22,6 +22,7 @@ import { ScanState } from "./scan-state";
 import { Timeline } from "./timeline";
 import { hasView, ScanView } from "./views";
 import { VolumeBars } from "./volume-bars";
+import { WithT1Card } from "./with-t1";
 
 /** A scan: its state, its image, its report and its history. */
 export function Component() {
@@ -89,6 +90,7 @@ function ScanBody({ scan }: { scan: Scan }) {
         )}
         {report?.data && <Lesions report={report.data} cursor={cursor} onShow={goTo} />}
         {report?.data && <FollowUpCard report={report.data} onShow={goTo} />}
+        {report?.data && <WithT1Card report={report.data} />}
       </div>
       <div className="stack">
         {report?.error && <Problem problem={report.error} onRetry={() => void report.refetch()} />}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from common.domain.follow_up import LesionChange
-from fr_brain.analyzers.volume.follow_up.compare import compare, listed, rounded
+from fr_brain.analyzers.volume.follow_up.compare import compare, listed
 from fr_brain.analyzers.volume.follow_up.labelled_head import LabelledHead
 from fr_brain.analyzers.volume.follow_up.matching import inverse
 from fr_brain.analyzers.volume.tissue import GREY
@@ -111,9 +111,3 @@ def test_two_people_are_not_compared() -> None:
     compared = compare(head(other), head(UPRIGHT), UPRIGHT)
     assert compared.lesions == []
     assert "of two people" in (compared.withheld or "")
-
-
-def test_a_transform_is_rounded_finely() -> None:
-    points = np.array([[-90, -120, -80], [90, 90, 110.0]])
-    exact, coarse = (points @ a[:, :3].T + a[:, 3] for a in (TURNED, np.array(rounded(TURNED))))
-    assert np.abs(exact - coarse).max() < 0.005

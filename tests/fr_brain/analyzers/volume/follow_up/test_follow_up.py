@@ -15,7 +15,7 @@ from common.domain.scan import BrainScan
 from fr_brain.analyzers.base import Analysis, EarlierScan, PlanesMap
 from fr_brain.analyzers.label_checks import checked_map
 from fr_brain.analyzers.volume.analyzer import VolumeAnalyzer
-from fr_brain.analyzers.volume.follow_up.follow_up import MAPS_COMPARED
+from fr_brain.analyzers.volume.follow_up.read_heads import MAPS_COMPARED
 from fr_brain.label_maps import pack_maps
 from fr_pacs.sources.phantom.source import Recipe, make_phantom
 from tests.factories import make_report

@@ -1,0 +1,1 @@
+"""Reads a FLAIR scan together with the T1 scan of its study."""
