@@ -16,11 +16,17 @@ from tests.factories import LONG_AGO, document_of, edit, inside
 
 
 class Compared(RuleBasedStateMachine):
-    """The store is empty at first. Rules change it and its model alike."""
+    """The store is empty at first. Rules change it and its model alike.
 
-    def __init__(self, store: DBManager) -> None:
+    Args:
+        uri: of MongoDB.
+        database: a migrated one.
+    """
+
+    def __init__(self, uri: str, database: str) -> None:
         super().__init__()
-        self.store = store
+        # A store of its own: whose turn it is depends on earlier claims.
+        self.store = store = DBManager(uri, database, 10.0)
         for name in (Collection.SCANS, Collection.REPORTS, Collection.HISTORY):
             inside(store, name).delete_many({})
         self.seen: dict[str, Any] = {}
@@ -28,6 +34,10 @@ class Compared(RuleBasedStateMachine):
         self.ticks = 0
         self.given: list[Claim] = []
         self.verified: Any = None
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.store.close()
 
     def check(self) -> None:
         """Hold what changed since the last check to the legal transitions."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from common.domain.states import ReportGenerated
+from common.store.claim_queue import RETRIED_EVERY
 from common.store.documents import Claim
 from common.store.endings import NO_ANSWER
 from common.store.failed_scans import Requeued
@@ -70,6 +71,10 @@ class Model:
     scans: dict[str, ScanModel] = field(default_factory=dict)
     reports: dict[str, ReportModel] = field(default_factory=dict)
     history: dict[tuple[str, int], int] = field(default_factory=dict)
+    # What the queue of a claimer knows of its last claims.
+    crowded: bool = False
+    passed_over: bool = False
+    since_retried: int = 0
 
     def of(self, claim: Claim) -> ScanModel:
         return self.scans[claim.scan.key]
@@ -86,12 +91,32 @@ class Model:
     # --- claims ---
 
     def next(self, limit: int, max_retried: int) -> list[str]:
-        """What is claimed next: fresh scans, then those that were claimed before."""
+        """What is claimed next: fresh scans, then those that were claimed before; by turns, while
+        few fresh ones keep coming."""
         to_do = {name: scan for name, scan in self.scans.items() if scan.state is TO_DO}
-        fresh = [name for name, scan in to_do.items() if not scan.attempts]
-        if fresh:
-            return sorted(fresh, key=lambda name: to_do[name].turn)[:limit]
-        return self._alike(sorted(to_do, key=lambda name: to_do[name].due), max_retried)
+        fresh = sorted(
+            (name for name, scan in to_do.items() if not scan.attempts),
+            key=lambda name: to_do[name].turn,
+        )
+        before = sorted(
+            (name for name in to_do if name not in fresh), key=lambda name: to_do[name].due
+        )
+        again = self._alike(before, max_retried)
+        if self.crowded:
+            self.since_retried += 1
+            if self.since_retried >= RETRIED_EVERY:
+                self.since_retried = 0
+                if again:
+                    return again
+        self.crowded = len(fresh) > limit
+        if self.crowded:
+            return fresh[:limit]
+        self.since_retried = 0
+        if not fresh or (again and self.passed_over):
+            self.passed_over = self.passed_over and not fresh
+            return again
+        self.passed_over = bool(again)
+        return fresh
 
     def claim(self, limit: int, max_retried: int, allowed: int) -> list[str]:
         """What is claimed next where scans that have used up their attempts fail instead."""
