@@ -59,7 +59,8 @@ def test_quality_comes_first_then_the_finest_voxels_then_the_id() -> None:
         {"analyzer": "volume 9"},
         {"has_maps": False},
     ],
-    ids=str,
+    # A header has the time, so it is no name for a test.
+    ids=lambda fields: " ".join(fields),
 )
 def test_other_scans_do_not_fit(fields: dict[str, Any]) -> None:
     assert best_t1(FLAIR, BY, [member(**{"scan": scan_of(), **fields})]) is None
