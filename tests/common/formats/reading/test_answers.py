@@ -90,7 +90,7 @@ def test_what_looks_like_dicom_and_is_none_fails_only_if_its_name_says_so(tmp_pa
     answerer = Answerer(lambda _: None)
     for name in ("a.dcm", "a.bin"):
         (tmp_path / name).write_bytes(b"\x08\0\x05\0\x04\0\0\0" + b"\xff" * 99)
-    with pytest.raises(SourceError, match="not an image") as caught:
+    with pytest.raises(SourceError, match="not a file that Fr reads") as caught:
         answerer.header({"path": str(tmp_path / "a.dcm"), "alone": False})
     assert not isinstance(caught.value, NotAScan)
     with pytest.raises(NotAScan):
