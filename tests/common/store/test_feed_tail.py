@@ -10,6 +10,7 @@ from common.store.db_manager import DBManager
 from common.store.feed_documents import scans_to_look_up
 from common.store.feed_tail import FeedTail, Read
 from tests.factories import inside
+from tests.running import until
 
 
 @pytest.fixture
@@ -66,6 +67,8 @@ def test_if_what_was_read_last_is_gone_everything_is_read_anew(
     tail._cursor.close()
     tail._last = "lost"
     tell(store, "b@p")
+    # Nobody waits for an event to be written.
+    until(lambda: inside(store, Collection.EVENTS).count_documents({}) == 2)
     read = until_some(tail)
     assert (keys(read), read.anew) == (["a@p", "b@p"], True)
 
