@@ -69,9 +69,10 @@ def read_store(store: DBManager) -> Disagreements:
         try:
             for one in pool.map(_read_range, repeat(where), ranges):
                 found.extend(one)
-        except BrokenProcessPool:
+        except (BrokenProcessPool, OSError):  # OSError: while the others were being started
             raise StoreError(
-                "a process that read the store was killed: the machine may lack memory"
+                "a process that read the store was killed, or could not start: the machine may "
+                "lack memory"
             ) from None
     return found
 
