@@ -25,7 +25,7 @@ class Compared(RuleBasedStateMachine):
 
     def __init__(self, uri: str, database: str) -> None:
         super().__init__()
-        # A store of its own: whose turn it is depends on earlier claims.
+        # Each machine opens its own store, because earlier claims decide which scans come next.
         self.store = store = DBManager(uri, database, 10.0)
         for name in (Collection.SCANS, Collection.REPORTS, Collection.HISTORY):
             inside(store, name).delete_many({})
