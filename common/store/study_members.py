@@ -15,8 +15,8 @@ from common.store.error_mapping import translated
 from common.store.schema import STUDY
 
 READ_WITH = "read_with"
-"""Field of a FLAIR scan: the T1 scan because of which it was last scheduled for reanalysis, and the
-analyzer of both. It is scheduled once for each."""
+"""Field of a FLAIR scan: the report on a T1 scan because of which it was last scheduled for
+reanalysis, as ``StoredMember.reading``. It is scheduled once for each."""
 
 _SCANS_MAX = 500
 """Scans of a study that are looked at."""
@@ -43,6 +43,11 @@ class StoredMember:
     read_with: str | None
     """``READ_WITH`` of the scan."""
 
+    @property
+    def reading(self) -> str:
+        """Names the report: the scan, the revision and the analyzer."""
+        return f"{self.member.scan.key} {self.reported} {self.member.analyzer}"
+
 
 class StudyMembers:
     """Finds the analysed scans of studies."""
@@ -57,7 +62,8 @@ class StudyMembers:
         A report counts as soon as it is durable, before its scan is ``'Done'``: of two scans that
         are analysed at the same time, the second one to write its report sees the first.
         """
-        # With local read concern: the decision must take the latest writes into account.
+        # States with local read concern: the decision must take the latest writes into account.
+        # Reports not: whoever is told of one must find it, and finds durable ones only.
         scans = find(
             self._db.scans_fast,
             {"scan.study": {"$in": sorted(studies)}},
@@ -68,7 +74,7 @@ class StudyMembers:
         keys = [one["_id"] for one in scans if isinstance(one["_id"], str)]
         if not keys:
             return []
-        found = find(self._db.reports_fast, {"_id": {"$in": keys}}, _REPORT_FIELDS, hint=BY_ID)
+        found = find(self._db.reports, {"_id": {"$in": keys}}, _REPORT_FIELDS, hint=BY_ID)
         reports = {one["_id"]: one for one in found}
         members = [_member(scan, reports[scan["_id"]]) for scan in scans if scan["_id"] in reports]
         return [one for one in members if one is not None]

@@ -12,8 +12,9 @@ report should name a T1 scan and does not. So nothing is lost:
 * A kill after the FLAIR scan was sent back repeats the look. The FLAIR scan then has a revision
   above that of its report, so it is left alone.
 
-And nothing is repeated for ever: a scan that is sent back says for which T1 scan and analyzer
-(``READ_WITH``), and is never sent back for these again, whatever its next report says.
+And nothing is repeated for ever: a scan that is sent back says for which report on a T1 scan
+(``READ_WITH``), and is never sent back for this one again, whatever its next report says. So only
+durable reports count: the processor that claims the FLAIR scan finds no others.
 
 The FLAIR scan may be ``'In Progress'``, if its owner has written the report and is about to set it
 ``'Done'``. Its claim ends then: the owner finds it lost, and its report stays the scan's report
@@ -54,13 +55,13 @@ class StudyPairs:
         if not studies:
             return set()
         members = self._members.of(studies)
-        found = [one.member for one in members]
+        found = {one.member.scan.key: one for one in members}
         sent = set()
         for one in members:
-            t1 = better_t1(one.member, found)
+            t1 = better_t1(one.member, [other.member for other in members])
             if t1 is None or one.state not in _STATES or one.revision != one.reported:
                 continue
-            read_with = f"{t1.scan.key} {t1.analyzer}"
+            read_with = found[t1.scan.key].reading
             if one.read_with != read_with and self._schedule(one, read_with):
                 sent.add(one.member.scan.key)
         return sent
@@ -69,7 +70,8 @@ class StudyPairs:
         key = flair.member.scan.key
         wanted = {
             "_id": key,
-            "report_generated": flair.state,
+            # Not only the state that was read: its owner may just set it 'Done'.
+            "report_generated": {"$in": [*_STATES]},
             **of_revision(flair.revision),
             **HAS_VOXELS,
             "purging_since": None,  # retention is removing them

@@ -13,6 +13,7 @@ from common.domain.types import Document
 from common.runtime.logger import get_log
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
+from common.store.study_members import StoredMember, StudyMembers
 from tests.common.store.studies import (
     STUDY,
     claim_of,
@@ -86,6 +87,15 @@ def test_it_is_analysed_again_once_even_if_the_new_report_names_no_t1_scan(
     assert store.study_pairs.send_back({STUDY}) == {flair.key}
 
 
+def test_a_new_revision_of_the_t1_scan_is_another_pair(store: DBManager) -> None:
+    """The FLAIR scan may have been read when the label maps changed."""
+    flair, t1 = done(store, "flair", "flair"), done(store, "t1", "t1")
+    settle(store, flair, None)
+    assert store.revisions.schedule_reanalysis([t1.key], 1) == 1
+    complete(store, claim_of(store, t1.key), "t1")
+    assert (state_of(store, flair.key), revision(store, flair)) == (TO_DO, 3)
+
+
 @pytest.mark.parametrize("flair_first", [True, False])
 def test_two_scans_in_progress_see_each_other(store: DBManager, flair_first: bool) -> None:
     """Neither report was there when the other scan was analysed."""
@@ -120,6 +130,26 @@ def test_the_reports_of_both_are_written_before_either_looks(
 
     monkeypatch.setattr(store.study_pairs, "send_back", t1_first)
     assert complete(store, flair, "flair") == {flair.key}  # somebody else decided
+    settle(store, flair.scan, "t1")
+
+
+def test_its_owner_sets_it_done_while_another_looks(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between reading the study and sending the FLAIR scan back."""
+    flair, t1 = claimed(store, "flair"), claimed(store, "t1", "other")
+    store._reports.write([report_of(flair, "flair")], pair=True)
+    read = StudyMembers.of
+
+    def read_and_finish(members: StudyMembers, studies: set[str]) -> list[StoredMember]:
+        found = read(members, studies)
+        monkeypatch.setattr(StudyMembers, "of", read)
+        assert {one.state for one in found} == {IN_PROGRESS}
+        assert complete(store, flair, "flair", pair=False) == set()
+        return found
+
+    monkeypatch.setattr(StudyMembers, "of", read_and_finish)
+    assert complete(store, t1, "t1") == set()
     settle(store, flair.scan, "t1")
 
 
