@@ -9,7 +9,6 @@ from common.domain.finding_kinds import OtherFindings
 from common.domain.findings import (
     AnyQuality,
     Findings,
-    HeadRegistration,
     Lesion,
     Lesions,
     Quality,
@@ -66,7 +65,7 @@ def _lines(report: BrainReport) -> Iterator[str]:
         yield f"Findings:  kind {findings.kind}, only in the JSON ({findings.content_schema})"
     elif findings.lesions is not None:
         yield from _lesions(findings.lesions, findings.quality)
-        yield from _withheld(findings.lesions, findings.registration)
+        yield from _withheld(findings)
     if findings.volumes is not None:
         yield f"Volumes:   {_volumes(findings.volumes)}"
     if isinstance(findings, Findings) and findings.follow_up is not None:
@@ -162,11 +161,14 @@ def _region_name(region: Region) -> str:
     return region.replace("_", " ")
 
 
-def _withheld(lesions: Lesions, registration: HeadRegistration | None) -> Iterator[str]:
-    """Why lesions have no region."""
-    if lesions.count and registration is not None and registration.withheld is not None:
-        text = f"no regions: {one_line(registration.withheld)}"
-        yield wrapped("           ", text)
+def _withheld(findings: Findings) -> Iterator[str]:
+    """Why lesions have no region, unless the reasons for the verdict say it."""
+    registration = findings.registration
+    if not findings.lesions or not findings.lesions.count or registration is None:
+        return
+    cause = registration.withheld
+    if cause is not None and not any(cause in reason for reason in findings.quality.reasons):
+        yield wrapped("           ", f"no regions: {one_line(cause)}")
 
 
 def _lesion(lesion: Lesion) -> str:

@@ -39,6 +39,7 @@ from fr_brain.analyzers.volume.with_t1.with_t1 import with_t1
 LARGEST_LISTED = min(20, LESIONS_LISTED_MAX)
 """Lesions that a report lists one by one."""
 
+_CONTRASTS = ("flair", "t1")
 _VOXELS_MIN = 12  # along each axis
 _SPACING_MAX_MM = 8.0  # largest voxel edge
 _FIELD_OF_VIEW_MM = (80.0, 600.0)  # along each axis
@@ -50,14 +51,15 @@ class VolumeAnalyzer:
 
     FLAIR (bright lesions) is told from T1 (dark lesions) by whether grey matter is brighter than
     white. If the contrast in the header says otherwise, the report warns about it. An image that
-    cannot be analysed gets quality 'fail' with the reason, and no measures.
+    cannot be analysed, or has another contrast by its header, gets quality 'fail' with the reason,
+    and no measures.
 
     The same scan always gives the same result; another order of its axes changes only rounding.
     Memory: at most 6 bytes a voxel besides the scan. ``METHOD.md`` explains the method.
     """
 
     name = "volume"
-    version = "11"
+    version = "12"
     scan_types = frozenset({"volume", "flair", "t1"})
     priority = 0
 
@@ -79,6 +81,7 @@ class VolumeAnalyzer:
             voxels: array of ``scan.shape``, three axes, any real dtype.
         """
         try:
+            _check_contrast(scan)
             _check_geometry(scan, voxels)
             segmentation = segment(scan, voxels)
         except UnreadableImage as unreadable:
@@ -109,14 +112,16 @@ def _findings(scan: BrainScan, segmentation: Segmentation) -> Findings:
     ml = segmentation.volumes_ml
     plausible = is_intracranial_plausible(segmentation)
     noise = segmentation.noise_percent
-    reasons = quality_warnings(scan, segmentation, noise, plausible=plausible)
+    located = locate(scan, segmentation)
+    doubt = located.registration.withheld
+    reasons = quality_warnings(scan, segmentation, noise, plausible=plausible, unlike_a_head=doubt)
     lesions, image = segmentation.lesions, segmentation.image
     measured = is_field_corrected(segmentation)
-    rated = measured and plausible  # the confidence was not fitted on other heads
+    # The confidence was not fitted on other heads.
+    rated = measured and plausible and doubt is None
     if not measured or not is_free_of_fat(segmentation):
         ml = {name: volume for name, volume in ml.items() if name not in ("grey", "white")}
     sizes = [lesion.with_partial * image.voxel_ml for lesion in lesions]
-    located = locate(scan, segmentation)
     head_ml = max(segmentation.masks.head_ml, ml["intracranial"])
     return Findings(
         quality=Quality(
@@ -172,6 +177,17 @@ def _findings(scan: BrainScan, segmentation: Segmentation) -> Findings:
         },
         limitations=limits_of(segmentation),
     )
+
+
+def _check_contrast(scan: BrainScan) -> None:
+    """What a sender says about the contrast is believed: the image alone does not tell FLAIR from
+    other contrasts with bright grey matter."""
+    declared = scan.declared_contrast
+    if declared is not None and declared not in _CONTRASTS:
+        raise UnreadableImage(
+            f"The header says that the contrast is {declared}; this analyzer reads FLAIR and T1 "
+            "only."
+        )
 
 
 def _check_geometry(scan: BrainScan, voxels: npt.NDArray[Any]) -> None:

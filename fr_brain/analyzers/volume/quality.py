@@ -43,7 +43,12 @@ def is_free_of_fat(segmentation: Segmentation) -> bool:
 
 
 def quality_warnings(
-    scan: BrainScan, segmentation: Segmentation, noise: float | None, *, plausible: bool
+    scan: BrainScan,
+    segmentation: Segmentation,
+    noise: float | None,
+    *,
+    plausible: bool,
+    unlike_a_head: str | None,
 ) -> dict[str, str]:
     """Why a result needs caution.
 
@@ -52,6 +57,8 @@ def quality_warnings(
         segmentation: what was found.
         noise: standard deviation, % of white matter; None if it could not be measured.
         plausible: whether the intracranial volume is in the adult range.
+        unlike_a_head: why the head could not be registered to the template, in a sentence; None if
+            it was.
 
     Returns:
         A sentence for each flag of the report, in the order of the report.
@@ -127,5 +134,10 @@ def quality_warnings(
             f"The intracranial volume of {intracranial_ml:.0f} ml is outside the adult range "
             "(1000 to 2000 ml, larger if the brain's outline is compact): the outline may be "
             "wrong, so findings have no confidence."
+        )
+    if unlike_a_head is not None:
+        reasons["registration"] = (
+            f"{unlike_a_head} The image may not show what the analyzer expects, so no measure in "
+            "this report is sure, and findings have neither regions nor confidence."
         )
     return reasons

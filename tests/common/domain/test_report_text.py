@@ -88,6 +88,16 @@ def test_regions_that_are_withheld_have_their_reason() -> None:
     assert "by region" not in text
 
 
+def test_a_reason_for_the_verdict_is_not_repeated_for_the_regions() -> None:
+    registration = HeadRegistration(template="MNI152", withheld="The head lies upside down.")
+    quality = Quality(verdict=Verdict.WARN, reasons=("The head lies upside down. So doubt it.",))
+    lesions = Lesions(count=1, voxels=9, volume_ml=1.5, largest=(lesion(1.5),))
+    findings = Findings(quality=quality, lesions=lesions, registration=registration)
+    text = report_text(a_report(findings=findings))
+    assert text.count("upside down") == 1
+    assert "no regions" not in text
+
+
 def test_of_many_lesions_the_largest_are_listed_and_the_others_counted() -> None:
     text = report_text(found(*[lesion(0.5)] * 8))
     assert f"#{LESIONS_SHOWN}:" in text

@@ -56,7 +56,8 @@ def register(tissues: TissueMap) -> Registered:
     affine = align(fine, affine, _FINE_ROUNDS, "affine")
     common = overlap(fine, affine)
     if own > _MISFIT_MAX or common < _OVERLAP_MIN:
-        return Registered(None, common, _cause(tissues, coarse, own))
+        like = _MIXED if common >= _OVERLAP_MIN else _UNLIKE
+        return Registered(None, common, _turned_by_header(tissues, coarse, own) or like)
     left, scales, right = np.linalg.svd(affine[:, :3])
     turn = left @ right
     if np.linalg.det(turn) < 0 or _degrees(turn) > _TURN_MAX_DEGREES:
@@ -68,10 +69,15 @@ def register(tissues: TissueMap) -> Registered:
 
 
 _UNLIKE = "The head does not fit the template (MNI152)."
+_MIXED = (
+    "The outline of the brain fits the template (MNI152), but grey and white matter were not found "
+    "where they should be."
+)
 
 
-def _cause(tissues: TissueMap, level: Level, own: float) -> str:
-    """Why a head does not fit as its header says: it may lie otherwise.
+def _turned_by_header(tissues: TissueMap, level: Level, own: float) -> str | None:
+    """What the header gets wrong about a head that fits if it lies otherwise; None if it does not
+    fit then either.
 
     Args:
         tissues: the head.
@@ -81,7 +87,7 @@ def _cause(tissues: TissueMap, level: Level, own: float) -> str:
     turned = [align(level, start(tissues, turn), _TURN_ROUNDS, "similar") for turn in rotations()]
     misfits = [misfit(level, affine) for affine in turned]
     if min(misfits) > min(_MISFIT_MAX, _BETTER * own):
-        return _UNLIKE
+        return None
     left, _, right = np.linalg.svd(turned[int(np.argmin(misfits))][:, :3])
     return _turned(left @ right)
 

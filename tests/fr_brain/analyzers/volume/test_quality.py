@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from common.domain.findings import Verdict
 from fr_brain.analyzers.volume.analyzer import VolumeAnalyzer
@@ -54,6 +55,38 @@ def test_a_scan_type_that_contradicts_the_image_gets_a_warning() -> None:
     assert "contrast" not in labelled.quality.flags
 
 
+@pytest.mark.parametrize("contrast", ["t2", "bold", "dir"])
+def test_a_declared_contrast_that_is_not_read_is_believed(contrast: str) -> None:
+    phantom = make_phantom(SEED, 5, (90, 108, 90))
+    scan, voxels = scan_of(phantom.voxels, phantom.affine)
+    findings = VolumeAnalyzer().analyse(scan.model_copy(update={"contrast": contrast}), voxels)
+    assert findings.quality.verdict is Verdict.FAIL
+    assert f"the contrast is {contrast}" in findings.quality.reasons[0]
+    assert findings.lesions is None
+    assert findings.volumes is None
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_a_head_that_lies_otherwise_than_its_header_says_is_doubted(axis: int) -> None:
+    phantom = make_phantom(31, 2, SIZE, Recipe(healthy_chance=0))
+    affine = np.array(phantom.affine)
+    affine[axis] *= -1  # mirrored, too
+    findings = read(phantom.voxels, affine)
+    lesions, _ = judged(findings)
+    assert findings.quality.verdict is Verdict.WARN
+    assert "registration" in findings.quality.flags
+    assert any("the header may be wrong" in reason for reason in findings.quality.reasons)
+    assert lesions.count
+    assert all(lesion.confidence is None for lesion in lesions.largest)
+
+
+def test_an_image_of_a_brains_outline_without_tissues_is_doubted() -> None:
+    phantom = make_phantom(31, 2, ONE_MM)
+    outline = phantom.voxels > np.quantile(phantom.voxels, 0.6)
+    findings = read(gaussian_filter(outline.astype(np.float32), 0.7), phantom.affine)
+    assert findings.quality.verdict is not Verdict.PASS
+
+
 def test_thick_slices_are_judged_with_a_warning() -> None:
     phantom = make_phantom(31, 2, (192, 192, 32))
     findings = read(phantom.voxels, phantom.affine)
@@ -100,6 +133,6 @@ def test_tissues_are_withheld_where_fat_counts_as_brain(share: float | None, fre
     scan, voxels = scan_of(phantom.voxels, phantom.affine)
     segmentation = replace(segment(scan, voxels), fat_in_rim=share)
     assert is_free_of_fat(segmentation) is free
-    reasons = quality_warnings(scan, segmentation, None, plausible=True)
+    reasons = quality_warnings(scan, segmentation, None, plausible=True, unlike_a_head=None)
     assert ("bright_fat" in reasons) is (share is not None)
     assert ("are not given" in reasons.get("bright_fat", "")) is not free
