@@ -3,6 +3,7 @@
 from common.domain.scan import BrainScan
 from fr_brain.analyzers.volume.brain_shape import compactness
 from fr_brain.analyzers.volume.masks import edge_fraction
+from fr_brain.analyzers.volume.normalize import WHITE
 from fr_brain.analyzers.volume.segment import Segmentation
 
 _SPACING_WARN_MM = 2.5  # largest voxel edge without a warning
@@ -12,6 +13,7 @@ _LEFT_OVER_MAX = 15.0  # range of the bias field after the correction, %
 _FIELD_MAX = 130.0  # range of the bias field, %: stronger ones were never tried
 _INTRACRANIAL_ML = (1000.0, 2000.0, 2400.0)  # of an adult: the least, the most, of a large head
 _COMPACT = 0.8  # of the outline of a large brain
+_FLUID_MAX = 0.5  # over white matter, on FLAIR
 _RIM_MAX = 0.1  # share of the outer layer inside the skull that is fat: more makes tissues wrong
 _AT_EDGE_WARN = 0.01  # fraction of the brain's blocks at the edge of the field of view
 
@@ -81,6 +83,13 @@ def quality_warnings(
         reasons["contrast"] = (
             f"The scan was sent as {sent_as} but looks like {appears}; it was read as "
             f"{appears}."
+        )
+    fluid = segmentation.tissues.csf / WHITE
+    if not segmentation.t1_like and fluid > _FLUID_MAX:
+        reasons["bright_fluid"] = (
+            f"Fluid is {100 * fluid:.0f} % as bright as white matter: it is not suppressed as on "
+            "FLAIR, so the image may have another contrast. A part of the fluid may count as "
+            "tissue, and what shows as bright may be no lesion."
         )
     if max(image.spacing_mm) > _SPACING_WARN_MM:
         smallest = 3 * image.voxel_ml

@@ -11,6 +11,8 @@ from fr_brain.analyzers.volume.analyzer import VolumeAnalyzer
 from fr_brain.analyzers.volume.quality import is_free_of_fat, quality_warnings
 from fr_brain.analyzers.volume.segment import segment
 from fr_pacs.sources.phantom.source import Recipe, make_phantom
+from tests.evaluation.realistic.head import make_head
+from tests.evaluation.realistic.rows import KINDS
 from tests.fr_brain.analyzers.volume.heads import (
     ONE_MM,
     SEED,
@@ -64,6 +66,15 @@ def test_a_declared_contrast_that_is_not_read_is_believed(contrast: str) -> None
     assert f"the contrast is {contrast}" in findings.quality.reasons[0]
     assert findings.lesions is None
     assert findings.volumes is None
+
+
+@pytest.mark.parametrize(("csf", "doubted"), [((0.3, 0.4), False), ((0.8, 0.9), True)])
+def test_fluid_that_is_not_suppressed_is_doubted(csf: tuple[float, float], doubted: bool) -> None:
+    """As in an image of proton density whose header does not say so."""
+    head = make_head("coded", 700_310, 0, replace(KINDS["soft 1 mm"], csf=csf))
+    findings = read(head.voxels, head.affine)
+    assert ("bright_fluid" in findings.quality.flags) is doubted
+    assert findings.quality.verdict is (Verdict.WARN if doubted else Verdict.PASS)
 
 
 @pytest.mark.parametrize("axis", [1, 2])
