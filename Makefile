@@ -6,7 +6,7 @@
 .PHONY: help all fr_hub fr_brain fr_pacs web page page-if-possible page-check types verify audit audit-export audit-prune retention erase list errors requeue undelivered redeliver certs roles \
 	migrate pacs-key pseudonym users \
 	report reanalyze schema conformance tests quick contract audit-dependencies fuzz faults coverage bench soak readers \
-	evaluate evaluate-ecg evaluate-follow-up evaluate-with-t1 ecg-record format lint template picture screenshots settings licences lock clean
+	evaluate evaluate-ecg evaluate-follow-up evaluate-with-t1 evaluate-peers ecg-record format lint template picture screenshots settings licences lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -92,8 +92,7 @@ help: ## List the targets and variables
 #  TESTS          tests, quick, coverage: tests to run, such as tests/common
 #  BENCH          bench: file to write all values to, as JSON; plots are saved beside it
 #  QUICK          bench: 1 runs a short version, which takes a few minutes
-#  FORM           soak: large sends heads of 14.2 MB without a pause; small (default): RATE (4) small
-#                 heads per second
+#  FORM           soak: large sends heads of 14.2 MB; small (default): small ones; RATE (4) per second
 #  ONLY           parts to run: bench (small,latency), evaluate (hard,real),
 #                 evaluate-ecg (noise), fuzz (wire),
 #                 faults (kill-hub,at-*)
@@ -253,6 +252,9 @@ evaluate-ecg: $(VENV)/ready-evaluate $(VENV)/ecg.dat ## Compare the ECG analyzer
 	@$(BIN)/python -m tests.evaluation.ecg $(if $(RECORDS),--records $(RECORDS)) \
 		$(if $(ONLY),--only "$(ONLY)") $(if $(EVALUATION),--json $(EVALUATION))
 
+evaluate-peers: $(VENV)/ready-peers ## Compare the volume analyzer with ROBEX and ANTs, on realistic heads (SCANS of each kind)
+	@$(BIN)/python -m tests.evaluation.peers $(if $(SCANS),--heads $(SCANS))
+
 format: $(VENV)/ready-dev ## Format the code
 	$(BIN)/isort $(PACKAGES) tests
 	$(BIN)/black $(PACKAGES) tests
@@ -295,6 +297,9 @@ lock: ## Pin the newest versions of all packages (needs uv)
 	uv pip compile pyproject.toml --extra dev --extra evaluate --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		-c common/requirements-dev.txt -q -o common/requirements-evaluate.txt
+	uv pip compile pyproject.toml --extra dev --extra peers --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		-c common/requirements-dev.txt -q -o common/requirements-peers.txt
 	uv pip compile pyproject.toml --extra audit --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		-c common/requirements-dev.txt -q -o common/requirements-audit.txt
@@ -336,6 +341,12 @@ $(VENV)/ready-bench: $(VENV)/ready-dev common/requirements-bench.txt
 $(VENV)/ready-evaluate: $(VENV)/ready-dev common/requirements-evaluate.txt
 	@echo "Installing $$(grep -c == common/requirements-evaluate.txt) packages from common/requirements-evaluate.txt (about two minutes)"
 	@$(INSTALL) common/requirements-evaluate.txt
+	@touch $@
+	@echo "Installed in $(VENV): $$(du -sh $(VENV) | cut -f1)"
+
+$(VENV)/ready-peers: $(VENV)/ready-dev common/requirements-peers.txt
+	@echo "Installing $$(grep -c == common/requirements-peers.txt) packages from common/requirements-peers.txt (about two minutes)"
+	@$(INSTALL) common/requirements-peers.txt
 	@touch $@
 	@echo "Installed in $(VENV): $$(du -sh $(VENV) | cut -f1)"
 

@@ -1,8 +1,8 @@
-"""A long run: ``make soak MINUTES=120``, or with ``FORM=large`` as fast as the pipeline can.
+"""A long run: ``make soak MINUTES=120``, with small heads or, with ``FORM=large``, large ones.
 
 It shows whether the memory of the units stays flat, and whether acknowledgements stall while
 MongoDB writes checkpoints and the voxels of old scans are deleted. Fr-PACS sends small heads at
-``RATE`` per second, or prepared ones of 14.2 MB without a pause. Retention removes the voxels of
+``RATE`` per second, or prepared ones of 14.2 MB. Retention removes the voxels of
 scans that were delivered more than ``KEPT_S`` seconds ago, so the disk does not fill up.
 """
 
@@ -133,16 +133,15 @@ class _Sampler(threading.Thread):
 
 
 def _sending(running: Units, soak: Soak, volume: Path | None) -> Sending:
-    settings = {"BENCH_MINUTES": str(soak.minutes), "REPORT_PATIENCE_S": "120"}
+    rate = float(os.environ.get("RATE") or 4)
+    settings = {"BENCH_MINUTES": str(soak.minutes), "REPORT_PATIENCE_S": "120", "RATE": str(rate)}
     if volume is not None:
         settings["BENCH_VOLUME"] = str(volume)
         return running.start_sending("tests.benchmarks.sender", **settings)
-    rate = float(os.environ.get("RATE") or 4)
     return running.start_sending(
         "tests.benchmarks.sender",
         KIND="phantom",
         SHAPE="64",
-        RATE=str(rate),
         SCANS=str(int(rate * 60 * soak.minutes)),
         **settings,
     )

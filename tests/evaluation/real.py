@@ -55,13 +55,13 @@ def read_real_images() -> list[RealImage]:
     """Evaluate the images available on this machine."""
     images = [_read("MNI152", MNI, None)]
     if (COLIN / "ch2.nii.gz").exists():
-        brain = _load(COLIN / "ch2bet.nii.gz")[0] > 0
+        brain = load(COLIN / "ch2bet.nii.gz")[0] > 0
         images.insert(0, _read("Colin27", COLIN / "ch2.nii.gz", brain))
     return images
 
 
 def _read(name: str, path: Path, brain: npt.NDArray[np.bool_] | None) -> RealImage:
-    voxels, affine = _load(path)
+    voxels, affine = load(path)
     reading = read("t1", voxels, affine)
     return judge(name, reading, brain)
 
@@ -79,7 +79,8 @@ def judge(name: str, reading: Reading, brain: npt.NDArray[np.bool_] | None) -> R
     )
 
 
-def _load(path: Path) -> tuple[npt.NDArray[Any], Any]:
+def load(path: Path) -> tuple[npt.NDArray[Any], Any]:
+    """Voxels and affine of a NIfTI file."""
     image: Any = nibabel.load(path)
     affine = tuple(tuple(float(cell) for cell in row) for row in image.affine[:3])
     return np.asfortranarray(np.asanyarray(image.dataobj)), affine
