@@ -59,13 +59,18 @@ class Reconciliation:
         owner wrote late. Both look after they have written, so the second one sees the first."""
         went_back = {"report_generated": ReportGenerated.DONE, "reanalysis_error": {"$ne": None}}
         back = find(self._db.scans_fast, {**wanted, **went_back}, {"revision": 1})
+        adopted = []
         for key, revision in _revisions(back).items():
             late = {"_id": key, "revision": revision + 1}
-            if self._db.reports_fast.find_one(late, {"_id": 1}) is not None:
+            report = self._db.reports_fast.find_one(late, _FIELDS)
+            if report is not None:
                 these = {"_id": key, **went_back, **of_revision(revision)}
                 change = {"$set": {"revision": revision + 1}, "$unset": {"reanalysis_error": 1}}
                 self._db.scans.update_one(these, change)
                 self._db.feed.tell(scans_to_look_up([key]))
+                adopted.append(report)
+        # Whoever wrote it found that it was not its scan's report.
+        self._pairs.send_back(_studies_to_look_at(adopted, {one["_id"] for one in adopted}))
 
     def finish_reported(self, idle: Mapping[str, int]) -> set[str]:
         """As ``reconcile``, for scans that are known to be idle: each with its revision. Only a

@@ -235,6 +235,23 @@ def test_a_scan_that_is_done_by_its_late_report_is_looked_at_first(
     settle(store, flair.scan, "t1")
 
 
+@pytest.mark.parametrize("late", ["before", "after"])
+def test_a_late_report_of_a_failed_reanalysis_is_looked_at(store: DBManager, late: str) -> None:
+    flair = done(store, "flair", "flair")
+    assert store.revisions.schedule_reanalysis([flair.key], 1) == 1
+    slow = claim_of(store, flair.key)
+    expire(store, flair.key)
+    [quick] = store.claims.claim_expired("quick", 60)
+    done(store, "t1", "t1", owner="other")
+    if late == "before":
+        store._reports.write([report_of(slow, "flair")], pair=True)
+    store.claims.fail(quick, "cause", 0)
+    if late == "after":
+        complete(store, slow, "flair", verify_first=False)
+    assert (state_of(store, flair.key), revision(store, flair)) == (TO_DO, 3)
+    assert store.study_pairs.send_back({STUDY}) == set()
+
+
 def test_a_report_by_a_processor_that_pairs_no_scans_is_not_looked_at(store: DBManager) -> None:
     flair = claimed(store, "flair")
     done(store, "t1", "t1")
