@@ -53,6 +53,20 @@ def report_text(report: BrainReport) -> str:
     return "\n".join(_lines(report)) + "\n"
 
 
+def volumes_text(volumes: Volumes) -> str:
+    """The volumes on one line, in ml and in % of the intracranial volume."""
+    parts = []
+    if volumes.intracranial_ml is not None:
+        parts.append(f"intracranial {in_ml(volumes.intracranial_ml)}")
+    for part, name in _PARTS:
+        ml, percent = getattr(volumes, f"{part}_ml"), getattr(volumes, f"{part}_percent")
+        if ml is not None:
+            share = f" ({percent:.1f} %)" if percent is not None else ""
+            parts.append(f"{name} {in_ml(ml)}{share}")
+    parts.append(f"head {in_ml(volumes.head_ml)}")
+    return ", ".join(parts)
+
+
 def _lines(report: BrainReport) -> Iterator[str]:
     again = f" (revision {report.revision})" if report.revision > 1 else ""
     findings = report.findings
@@ -67,7 +81,7 @@ def _lines(report: BrainReport) -> Iterator[str]:
         yield from _lesions(findings.lesions, findings.quality)
         yield from _withheld(findings)
     if findings.volumes is not None:
-        yield f"Volumes:   {_volumes(findings.volumes)}"
+        yield f"Volumes:   {volumes_text(findings.volumes)}"
     if isinstance(findings, Findings) and findings.follow_up is not None:
         yield from follow_up_lines(findings.follow_up)
     if isinstance(findings, Findings) and findings.with_t1 is not None:
@@ -190,19 +204,6 @@ def _lesion(lesion: Lesion) -> str:
     if lesion.confidence is not None:
         parts.append(f"confidence {lesion.confidence:.2f}")
     return f"#{lesion.id}: {', '.join(parts)}"
-
-
-def _volumes(volumes: Volumes) -> str:
-    parts = []
-    if volumes.intracranial_ml is not None:
-        parts.append(f"intracranial {in_ml(volumes.intracranial_ml)}")
-    for part, name in _PARTS:
-        ml, percent = getattr(volumes, f"{part}_ml"), getattr(volumes, f"{part}_percent")
-        if ml is not None:
-            share = f" ({percent:.1f} %)" if percent is not None else ""
-            parts.append(f"{name} {in_ml(ml)}{share}")
-    parts.append(f"head {in_ml(volumes.head_ml)}")
-    return ", ".join(parts)
 
 
 def _minute(at: datetime) -> str:

@@ -7,9 +7,11 @@ import numpy as np
 
 from common.domain.findings import Lesion, about_absence
 from common.domain.report import NOTICE, PICTURE_BYTES_MAX, BrainReport
+from common.domain.report_text import volumes_text
 from common.domain.scan import BrainScan
+from common.domain.text_lines import in_ml
 from fr_brain.analyzers.base import Overlay
-from fr_brain.pictures.canvas import BRAIN, CUT, DIM, LESION, TEXT, Canvas, to_grey
+from fr_brain.pictures.canvas import BRAIN, CUT, DIM, LESION, TEXT, Canvas, Colour, to_grey
 from fr_brain.pictures.planes import (
     PLANES,
     AnatomicalAxes,
@@ -33,6 +35,7 @@ _TILE_PX = 184
 _TILE_MM = 46.0
 _TILES = 12
 _GRID_PX = 420
+_SAMPLE_PX = 16  # length of a colour in the legend
 
 
 def draw_picture(
@@ -94,11 +97,12 @@ class _Volume:
         across = _across(max(width, _WIDTH_MIN))
         tile_rows = math.ceil(len(tiles) / across)
         width = max(width, _WIDTH_MIN) + 2 * _MARGIN
-        top = 2 * _MARGIN + 2 * _LINE
+        head, foot = _headlines(self._report), _Foot(self._report, self._legend(), self._notes())
+        top = 2 * _MARGIN + len(head) * _LINE
         below = top + _LINE + max(panel.size[1] for panel in panels) + _GAP
-        height = below + tile_rows * (_TILE_PX + _LINE + _GAP) + 2 * _LINE + _MARGIN
-        canvas = Canvas(width, height)
-        _headline(canvas, self._report)
+        end = below + tile_rows * (_TILE_PX + _LINE + _GAP)
+        canvas = Canvas(width, end + foot.height)
+        _write(canvas, _MARGIN, head)
         x = _MARGIN
         for panel in panels:
             self._panel(canvas, panel, (x, top), focus, scale)
@@ -110,8 +114,16 @@ class _Volume:
                 below + row * (_TILE_PX + _LINE + _GAP),
             )
             self._tile(canvas, panels[0].plane, lesion, at)
-        _footer(canvas, self._report, (_MARGIN, height - _MARGIN - 2 * _LINE + 4), self._notes())
+        foot.draw(canvas, end)
         return canvas.png(PICTURE_BYTES_MAX)
+
+    def _legend(self) -> list[tuple[Colour, str]]:
+        """The colours that the picture has, with what they mean."""
+        outlined = self._lesions is not None and bool(self._lesions.any())
+        legend = [(LESION, "lesion")] if self._listed or outlined else []
+        if self._brain is not None and self._brain.any():
+            legend.append((BRAIN, "brain"))
+        return [*legend, (CUT, "position of the other slices")]
 
     def _notes(self) -> str:
         notes = []
@@ -296,20 +308,26 @@ def _grid(report: BrainReport, scan: BrainScan, voxels: Array, overlay: Overlay 
     scale = _GRID_PX / max(rows * i_mm, columns * j_mm)
     size = (_px(columns * j_mm * scale), _px(rows * i_mm * scale))
     width = max(_WIDTH_MIN, size[0]) + 2 * _MARGIN
-    top = 2 * _MARGIN + 2 * _LINE
-    height = top + size[1] + _GAP + 2 * _LINE + _MARGIN
-    canvas = Canvas(width, height)
-    _headline(canvas, report)
-    canvas.draw_slice(_MARGIN, top, size, to_grey(voxels, *intensity_window(voxels)))
-    if overlay is not None:
-        canvas.outline(_MARGIN, top, size, overlay.lesions, LESION)
+    head = _headlines(report)
+    marked = overlay is not None and bool(overlay.lesions.any())
     words = f"{rows} rows from top to bottom, {columns} columns from left to right"
-    _footer(canvas, report, (_MARGIN, height - _MARGIN - 2 * _LINE + 4), words)
+    foot = _Foot(report, [(LESION, "lesion")] if marked else [], words)
+    top = 2 * _MARGIN + len(head) * _LINE
+    end = top + size[1] + _GAP
+    canvas = Canvas(width, end + foot.height)
+    _write(canvas, _MARGIN, head)
+    pixels = to_grey(voxels, *intensity_window(voxels))
+    canvas.draw_slice(_MARGIN, top, size, pixels, cells=True)
+    if overlay is not None:
+        canvas.outline(_MARGIN, top, size, overlay.lesions, LESION, cells=True)
+    foot.draw(canvas, end)
     return canvas.png(PICTURE_BYTES_MAX)
 
 
-def _headline(canvas: Canvas, report: BrainReport) -> None:
-    quality, lesions = report.findings.quality, report.findings.lesions
+def _headlines(report: BrainReport) -> list[tuple[str, Colour]]:
+    """The lines above the slices: what was found, the first reason for doubt, the volumes."""
+    findings = report.findings
+    quality, lesions = findings.quality, findings.lesions
     if lesions is None:
         found = "not measured"
     else:
@@ -317,20 +335,45 @@ def _headline(canvas: Canvas, report: BrainReport) -> None:
         if not lesions.count:
             found = f"lesions: {about_absence(lesions, quality)}"
         if lesions.count and lesions.volume_ml is not None:
-            found += f", {lesions.volume_ml:.3g} ml"
+            found += f", {in_ml(lesions.volume_ml)}"
     analyzer = f"{report.analyzer.name} {report.analyzer.version}"
-    canvas.text(_MARGIN, _MARGIN, f"{found}   |   quality: {quality.verdict}   |   {analyzer}")
+    lines = [(f"{found}   |   quality: {quality.verdict}   |   {analyzer}", TEXT)]
     if quality.reasons:
-        more = f" (and {len(quality.reasons) - 1} more)" if len(quality.reasons) > 1 else ""
-        reason = quality.reasons[0]
-        while canvas.text_width(reason + more) > _WIDTH_MIN and len(reason) > 10:
-            reason = reason[: len(reason) * 9 // 10].rstrip() + "…"
-        canvas.text(_MARGIN, _MARGIN + _LINE, reason + more, DIM)
+        more = f"(and {len(quality.reasons) - 1} more) " if len(quality.reasons) > 1 else ""
+        lines.append((f"{more}{quality.reasons[0]}", DIM))
+    if findings.volumes is not None:
+        lines.append((volumes_text(findings.volumes), TEXT))
+    return lines
 
 
-def _footer(canvas: Canvas, report: BrainReport, at: tuple[int, int], notes: str) -> None:
-    canvas.text(*at, f"report {report.report_id}" + (f"; {notes}" if notes else ""), DIM)
-    canvas.text(at[0], at[1] + _LINE, NOTICE, DIM)
+class _Foot:
+    """The lines below the slices: the legend, notes, date and report, and the notice."""
+
+    def __init__(self, report: BrainReport, legend: list[tuple[Colour, str]], notes: str) -> None:
+        made = f"analysed {report.analysed_at:%Y-%m-%d %H:%M} UTC; report {report.report_id}"
+        words = [notes] if notes else []
+        self._lines = [(line, DIM) for line in (*words, made, NOTICE)]
+        self._legend = legend
+
+    @property
+    def height(self) -> int:
+        """Pixels, with the margin below."""
+        return (len(self._lines) + bool(self._legend)) * _LINE + _MARGIN
+
+    def draw(self, canvas: Canvas, y: int) -> None:
+        """Draw the lines from ``y`` down."""
+        x = _MARGIN
+        for colour, words in self._legend:
+            canvas.sample(x, y + _LINE // 2, _SAMPLE_PX, colour)
+            x += _SAMPLE_PX + 6
+            canvas.text(x, y, words)
+            x += canvas.text_width(words) + 2 * _MARGIN
+        _write(canvas, y + _LINE * bool(self._legend), self._lines)
+
+
+def _write(canvas: Canvas, y: int, lines: list[tuple[str, Colour]]) -> None:
+    for n, (words, colour) in enumerate(lines):
+        canvas.text(_MARGIN, y + n * _LINE, canvas.cut_text(words, _WIDTH_MIN), colour)
 
 
 def _across(width: int) -> int:

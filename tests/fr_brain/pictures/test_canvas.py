@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fr_brain.pictures.canvas import LESION, Canvas, to_grey
+from fr_brain.pictures.canvas import BRAIN, LESION, Canvas, to_grey
+from tests.fr_brain.pictures.marks import marked
 
 
 def pixels(png: bytes) -> np.ndarray:
@@ -15,10 +16,9 @@ def pixels(png: bytes) -> np.ndarray:
         return colours
 
 
-def marked(canvas: Canvas) -> np.ndarray:
+def lesions(canvas: Canvas) -> np.ndarray:
     """The pixels in the colour of lesions."""
-    found: np.ndarray = np.all(pixels(canvas.png(1_000_000)) == LESION, axis=2)
-    return found
+    return marked(pixels(canvas.png(1_000_000)), LESION)
 
 
 def test_intensities_become_grey_and_no_numbers_black() -> None:
@@ -26,22 +26,64 @@ def test_intensities_become_grey_and_no_numbers_black() -> None:
     assert to_grey(values, 0.0, 10.0).tolist() == [0, 0, 127, 255, 255, 0, 255, 0]
 
 
-def test_an_outline_lies_around_its_region() -> None:
+@pytest.mark.parametrize("cells", [False, True])
+def test_an_outline_lies_around_its_region(cells: bool) -> None:
     canvas = Canvas(40, 40)
     labels = np.zeros((10, 10), np.int32)
     labels[4:6, 4:6] = 1
-    canvas.outline(0, 0, (40, 40), labels, LESION)
-    rows, columns = np.nonzero(marked(canvas))
+    canvas.outline(0, 0, (40, 40), labels, LESION, cells=cells)
+    rows, columns = np.nonzero(lesions(canvas))
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (15, 24, 15, 24)
-    assert not marked(canvas)[16:24, 16:24].any()
+    assert not lesions(canvas)[18:22, 18:22].any()
 
 
-def test_a_region_smaller_than_a_pixel_is_outlined_too() -> None:
+def test_an_outline_at_the_rim_is_closed() -> None:
+    canvas = Canvas(40, 40)
+    canvas.outline(0, 0, (40, 40), np.ones((10, 10), np.int32), LESION)
+    rim = lesions(canvas)
+    assert rim[0, 4:-4].all()
+    assert rim[4:-4, -1].all()
+    assert not rim[4:-4, 4:-4].any()
+
+
+@pytest.mark.parametrize("cells", [False, True])
+@pytest.mark.parametrize("shape", [(200, 200), (10, 200), (200, 10)])
+def test_a_region_smaller_than_a_pixel_is_outlined_too(shape: tuple[int, int], cells: bool) -> None:
     canvas = Canvas(20, 20)
-    labels = np.zeros((200, 200), np.int32)
-    labels[101, 101] = 3
-    canvas.outline(0, 0, (20, 20), labels, LESION)
-    assert marked(canvas).sum() >= 4
+    labels = np.zeros(shape, np.int32)
+    labels[shape[0] // 2, shape[1] // 2] = 3
+    canvas.outline(0, 0, (20, 20), labels, LESION, cells=cells)
+    assert lesions(canvas).sum() >= 3
+
+
+def test_a_line_divides_regions_that_touch() -> None:
+    canvas = Canvas(80, 80)
+    labels = np.zeros((10, 10), np.int32)
+    labels[2:8, 2:5], labels[2:8, 5:8] = 1, 2
+    canvas.outline(0, 0, (80, 80), labels, LESION)
+    assert lesions(canvas)[30:50, 36:44].any(axis=1).all()
+
+
+def test_soft_edges_keep_their_colours_in_the_png() -> None:
+    canvas = Canvas(100, 100)
+    canvas.draw_slice(0, 0, (100, 100), np.full((20, 20), 120, np.uint8))
+    y, x = np.indices((20, 20))
+    for colour, at in ((LESION, 6), (BRAIN, 13)):
+        canvas.outline(0, 0, (100, 100), np.hypot(y - at, x - at) < 3, colour)
+    drawn = np.asarray(canvas._image).astype(int)
+    assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 20
+    stored = pixels(canvas.png(1_000_000)).astype(int)
+    assert np.abs(stored - drawn).max() <= 36  # an eighth of a colour, half of a grey level
+
+
+def test_a_text_that_is_too_wide_ends_with_an_ellipsis() -> None:
+    canvas = Canvas(10, 10)
+    words = "A sentence of some length."
+    assert canvas.cut_text(words, 1000) == words
+    cut = canvas.cut_text(words, 100)
+    assert cut.endswith("…")
+    assert words.startswith(cut.rstrip("…"))
+    assert canvas.text_width(cut) <= 100
 
 
 def test_a_picture_of_noise_loses_grey_levels_and_then_size_to_fit() -> None:

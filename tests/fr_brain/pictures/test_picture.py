@@ -11,16 +11,25 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from common.domain.findings import MISSED_ON_T1, Findings, Lesion, Lesions, Quality, Verdict
+from common.domain.findings import (
+    MISSED_ON_T1,
+    Findings,
+    Lesion,
+    Lesions,
+    Quality,
+    Verdict,
+    Volumes,
+)
 from common.domain.report import PICTURE_BYTES_MAX, BrainReport
 from common.domain.scan import BrainScan
 from common.domain.types import hash_voxels, utc_now
 from fr_brain.analyzers.base import Overlay
 from fr_brain.analyzers.grid import GridAnalyzer
 from fr_brain.analyzers.running import analyse_scan
-from fr_brain.pictures.canvas import BRAIN, LESION
+from fr_brain.pictures.canvas import BRAIN, CUT, LESION
 from fr_brain.pictures.picture import draw_picture
-from tests.factories import make_report
+from tests.factories import LONG_AGO, make_report
+from tests.fr_brain.pictures.marks import marked
 
 Array = npt.NDArray[Any]
 EYE = np.eye(4)
@@ -51,7 +60,7 @@ def report_of(scan: BrainScan, *centroids: tuple[float, ...], voxels: int = 27) 
     )
     found = Lesions(count=len(listed), voxels=27, volume_ml=0.027, largest=listed)
     findings = Findings(quality=Quality(verdict=Verdict.PASS), lesions=found)
-    return make_report(scan, findings=findings)
+    return make_report(scan, findings=findings, analysed_at=LONG_AGO)
 
 
 def pixels(png: bytes) -> Array:
@@ -65,7 +74,7 @@ def pixels(png: bytes) -> Array:
 
 def where(picture: Array, colour: tuple[int, int, int]) -> list[tuple[float, float]]:
     """Centres (x, y) of the pieces of a colour, from left to right; text is smaller."""
-    labels = cc3d.connected_components(np.all(picture == colour, axis=2), connectivity=8)
+    labels = cc3d.connected_components(marked(picture, colour), connectivity=8)
     pieces = [np.nonzero(labels == n) for n in range(1, int(labels.max()) + 1)]
     boxes = [(x.min(), x.max(), y.min(), y.max()) for y, x in pieces]
     # Closed outlines are as wide as high; the strokes of a number are a few pixels.
@@ -104,7 +113,7 @@ def test_a_scan_looks_the_same_whatever_the_order_of_its_axes(axis_codes: str) -
     assert other.orientation == axis_codes
     at = tuple(float(n) for n in (np.linalg.inv(back) @ (40, 20, 35, 1))[:3])
     report = report_of(other, at)
-    # The same report: its id and header are drawn, not the scan's shape.
+    # The same report: its id and date are drawn, not the scan's shape.
     picture = draw_picture(report, other, turned(voxels), Overlay(turned(labels)))
     assert picture == expected
 
@@ -137,9 +146,9 @@ def test_a_millimetre_is_as_long_along_each_axis() -> None:
     scan = scan_of(thick, np.diag([1.0, 1.0, 4.0, 1.0]))
     report = report_of(scan, (29.5, 29.5, 7.0), voxels=2000)
     picture = pixels(draw_picture(report, scan, thick, Overlay(labels)))
-    pieces = cc3d.statistics(
-        cc3d.connected_components(np.all(picture == LESION, axis=2), connectivity=8)
-    )["bounding_boxes"][1:]
+    pieces = cc3d.statistics(cc3d.connected_components(marked(picture, LESION), connectivity=8))[
+        "bounding_boxes"
+    ][1:]
     sides = [(box[0].stop - box[0].start, box[1].stop - box[1].start) for box in pieces]
     large = [side for side in sides if min(side) > 20]
     assert len(large) == 4
@@ -202,8 +211,8 @@ def test_the_cells_of_a_grid_are_squares_and_lesions_are_framed() -> None:
     report = make_report(scan, findings=analysis.findings)
     picture = pixels(draw_picture(report, scan, voxels, analysis.overlay()))
     left, right = where(picture, LESION)
-    assert left == pytest.approx((12 + 1.5 * 42, 60 + 8.5 * 42), abs=2)
-    assert right == pytest.approx((12 + 7.5 * 42, 60 + 2.5 * 42), abs=2)
+    assert left == pytest.approx((12 + 1.5 * 42, 42 + 8.5 * 42), abs=2)
+    assert right == pytest.approx((12 + 7.5 * 42, 42 + 2.5 * 42), abs=2)
 
 
 def test_a_long_grid_fits() -> None:
@@ -215,6 +224,83 @@ def test_a_long_grid_fits() -> None:
     report = make_report(scan, findings=analysis.findings)
     picture = pixels(draw_picture(report, scan, voxels, analysis.overlay()))
     assert picture.shape[1] < 1000
+
+
+FOOT = 4 * 18 + 12  # legend, note, date and notice
+HEADER = 12 + 3 * 18
+
+
+def colours_in_legend(picture: Array, foot_px: int = FOOT) -> set[tuple[int, int, int]]:
+    foot = picture[-foot_px:]
+    return {
+        colour
+        for colour in (LESION, BRAIN, CUT)
+        if np.all(foot == colour, axis=2).sum() == 2 * 16  # a sample of 16 x 2 pixels
+    }
+
+
+def test_the_legend_has_the_colours_that_are_drawn() -> None:
+    voxels, labels = box_with_lesion((60, 70, 50), (40, 20, 35))
+    scan = scan_of(voxels)
+    sick, well = report_of(scan, (40, 20, 35)), report_of(scan)
+    brain = voxels > 0
+
+    def legend(report: BrainReport, overlay: Overlay | None) -> set[tuple[int, int, int]]:
+        picture = pixels(draw_picture(report, scan, voxels, overlay))
+        return colours_in_legend(picture, FOOT if overlay is None else FOOT - 18)
+
+    assert legend(sick, Overlay(labels, brain)) == {LESION, BRAIN, CUT}
+    assert legend(well, Overlay(labels * 0, brain)) == {BRAIN, CUT}
+    assert legend(well, Overlay(labels * 0, brain & False)) == {CUT}
+    assert legend(sick, None) == {LESION, CUT}
+
+
+def test_the_legend_of_a_grid_has_lesions_if_there_are_any() -> None:
+    voxels = np.zeros((64, 64), np.uint8)
+    scan = scan_of(voxels, None, "grid")
+    none = pixels(draw_picture(report_of(scan), scan, voxels, Overlay(voxels)))
+    assert colours_in_legend(none) == set()
+    voxels[30, 20] = 1
+    one = pixels(draw_picture(report_of(scan, (30, 20)), scan, voxels, Overlay(voxels)))
+    assert colours_in_legend(one) == {LESION}
+    assert len(one) == len(none) + 18  # beside the cells, not over them
+
+
+def test_the_date_is_that_of_the_analysis_and_nothing_tells_of_the_person() -> None:
+    voxels, _ = box_with_lesion((60, 70, 50), (40, 20, 35))
+    scan = scan_of(voxels)
+    report = report_of(scan, (40, 20, 35))
+    drawn = pixels(draw_picture(report, scan, voxels))
+
+    def again(**changed: Any) -> Array:
+        return pixels(draw_picture(report.model_copy(update=changed), scan, voxels))
+
+    later = again(analysed_at=utc_now())
+    assert np.array_equal(later[:-FOOT], drawn[:-FOOT])
+    assert not np.array_equal(later[-FOOT:], drawn[-FOOT:])
+    named = {"subject": "A person", "study": "A study", "session": "later", "acquired_at": None}
+    assert np.array_equal(again(**named), drawn)
+
+
+def test_the_volumes_are_above_the_slices() -> None:
+    voxels, _ = box_with_lesion((60, 70, 50), (40, 20, 35))
+    scan = scan_of(voxels)
+
+    def head(intracranial_ml: float | None) -> Array:
+        volumes = None
+        if intracranial_ml is not None:
+            volumes = Volumes(head_ml=2000, brain_ml=1200, intracranial_ml=intracranial_ml)
+        none = Lesions(count=0, voxels=0, volume_ml=0)
+        quality = Quality(verdict=Verdict.WARN, reasons=("It is noisy. " * 40,))
+        findings = Findings(quality=quality, lesions=none, volumes=volumes)
+        report = make_report(scan, findings=findings)
+        return pixels(draw_picture(report, scan, voxels))[:HEADER]
+
+    one, other = head(1500), head(1600)
+    assert np.array_equal(one[:48], other[:48])
+    assert not np.array_equal(one, other)
+    assert not np.array_equal(one, head(None))
+    assert (one[:, -12:] == one[0, 0]).all()  # nothing is cut off at the edge
 
 
 def test_the_headline_does_not_call_absent_what_a_t1_does_not_show() -> None:
