@@ -54,7 +54,7 @@ help: ## List the targets and variables
 #  SEED           random seed for synthetic scans, the schedule of faults, and the calls of contract
 #  REPORTS        folder to write each report to, as JSON and text, with its picture, and index.csv;
 #                 list: folder to take file names from
-#  LABEL_MAPS     1 also writes lesions, brain and tissues of each report to REPORTS, as NIfTI
+#  LABEL_MAPS     1 also writes lesions, brain, tissues and regions of each report to REPORTS, as NIfTI
 #  BRAIN_PICTURES 1 draws a picture for each report, saved in REPORTS
 #  LEDGER         file to append scan events to, as JSON lines; for verify and audit: the file to check;
 #                 list: file to take file names from

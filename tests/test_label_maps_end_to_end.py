@@ -24,7 +24,7 @@ from tests.test_end_to_end import Pipeline, pipeline, run
 
 __all__ = ["pipeline"]
 
-NAMES = {"lesions", "brain", "tissues"}
+NAMES = {"lesions", "brain", "tissues", "regions"}
 OWNER = tenants_of({})[DEFAULT_TENANT]
 
 

@@ -69,8 +69,8 @@ class BrainSettings(StoreSettings):
     brain_label_maps: bool = Field(
         default=True,
         description="1: store the segmentations (label maps) of each report, such as lesions, "
-        "brain and tissues, if the analyzer makes them; about 0.4 MB for a head with voxels of "
-        "1 mm. The API serves them as NIfTI files",
+        "brain, tissues and regions, if the analyzer makes them; about 0.4 MB for a head with "
+        "voxels of 1 mm. The API serves them as NIfTI files",
     )
     brain_pair_t1: bool = Field(
         default=True,

@@ -182,8 +182,8 @@ class PacsSettings(WireSettings):
     label_maps: bool = Field(
         default=False,
         description="1: with REPORTS, also write the segmentations (label maps) of each report: "
-        "lesions, brain, tissues, or what its analyzer makes, as compressed NIfTI on the voxels "
-        "of the scan, one file for each map",
+        "lesions, brain, tissues, regions, or what its analyzer makes, as compressed NIfTI on the "
+        "voxels of the scan, one file for each map",
     )
     ledger: Path | None = Field(
         default=None,

@@ -32,7 +32,7 @@ from fr_brain.analyzers.volume.quality import (
     is_intracranial_plausible,
     quality_warnings,
 )
-from fr_brain.analyzers.volume.registration.locate import LocatedLesion, locate
+from fr_brain.analyzers.volume.registration.locate import Located, LocatedLesion, locate
 from fr_brain.analyzers.volume.segment import Segmentation, segment
 from fr_brain.analyzers.volume.with_t1.with_t1 import with_t1
 
@@ -88,12 +88,13 @@ class VolumeAnalyzer:
             return Analysis(
                 _withheld(str(unreadable)), lambda: Overlay(np.zeros(voxels.shape, np.uint8))
             )
-        findings = _findings(scan, segmentation)
+        located = locate(scan, segmentation)
+        findings = _findings(scan, segmentation, located)
         is_flair = not segmentation.t1_like
         return Analysis(
             findings,
             lambda: Overlay(segmentation.lesion_labels(), segmentation.brain_mask()),
-            lambda: label_maps(segmentation),
+            lambda: label_maps(segmentation, located.regions),
             follow_up=lambda earlier: follow_up(scan, segmentation, findings, earlier),
             with_t1=(lambda t1: with_t1(scan, segmentation, findings, t1)) if is_flair else None,
             compares=MAPS_COMPARED,
@@ -108,7 +109,7 @@ def _withheld(reason: str) -> Findings:
     )
 
 
-def _findings(scan: BrainScan, segmentation: Segmentation) -> Findings:
+def _findings(scan: BrainScan, segmentation: Segmentation, located: Located) -> Findings:
     ml = segmentation.volumes_ml
     plausible = is_intracranial_plausible(segmentation)
     noise = segmentation.noise_percent

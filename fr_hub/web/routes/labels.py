@@ -41,7 +41,7 @@ router = APIRouter(prefix="/scans", tags=["reports"])
 _READ = [requires(Right.READ)]
 
 MapName = Annotated[
-    str, Path(max_length=32, description="name of the map, such as `lesions`, `brain`, `tissues`")
+    str, Path(max_length=32, description="name of the map, such as `lesions`, `brain`, `regions`")
 ]
 
 

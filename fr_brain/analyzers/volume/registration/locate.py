@@ -34,17 +34,24 @@ class Located:
     lesions: list[LocatedLesion]
     """In the order of the segmentation."""
 
+    @property
+    def regions(self) -> list[Region] | None:
+        """Of each lesion; None if regions are withheld."""
+        if self.registration.withheld is not None:
+            return None
+        return [lesion.region for lesion in self.lesions if lesion.region]
+
     def by_region(self, volumes_ml: list[float] | None) -> RegionCounts | None:
         """Counts and volumes by region; None if regions are withheld.
 
         Args:
             volumes_ml: of each lesion; None if volumes are withheld.
         """
-        if self.registration.withheld is not None:
+        regions = self.regions
+        if regions is None:
             return None
-        volumes = volumes_ml if volumes_ml is not None else [None] * len(self.lesions)
-        pairs = zip(self.lesions, volumes, strict=True)
-        return RegionCounts.of((lesion.region, ml) for lesion, ml in pairs if lesion.region)
+        volumes = volumes_ml if volumes_ml is not None else [None] * len(regions)
+        return RegionCounts.of(zip(regions, volumes, strict=True))
 
 
 def locate(scan: BrainScan, segmentation: Segmentation) -> Located:

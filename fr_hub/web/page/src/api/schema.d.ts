@@ -9269,7 +9269,7 @@ export interface operations {
             path: {
                 /** @description key of the scan: `<scan_id>@<pacs>` */
                 key: string;
-                /** @description name of the map, such as `lesions`, `brain`, `tissues` */
+                /** @description name of the map, such as `lesions`, `brain`, `regions` */
                 map_name: string;
             };
             cookie?: never;
@@ -9419,7 +9419,7 @@ export interface operations {
             path: {
                 /** @description key of the scan: `<scan_id>@<pacs>` */
                 key: string;
-                /** @description name of the map, such as `lesions`, `brain`, `tissues` */
+                /** @description name of the map, such as `lesions`, `brain`, `regions` */
                 map_name: string;
             };
             cookie?: never;

@@ -13,6 +13,7 @@ const KNOWN: Record<string, { title: string; labels?: OverlayLabel[] }> = {
   lesions: { title: "Lesions", labels: [{ value: 0, title: "Lesion", colour: "#ff4d3d" }] },
   brain: { title: "Brain" },
   tissues: { title: "Tissues" },
+  regions: { title: "Regions" },
 };
 
 /** A scan that is an image, with the label maps of its report. */
