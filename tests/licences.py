@@ -31,7 +31,7 @@ PURPOSES = {
     "hatchling": "builds and installs Fr itself",
     "idna": "needed by anyio",
     "importlib-resources": "needed by nibabel (Python 3.11)",
-    "markdown-it-py": "needed by rich",
+    "markdown-it-py": "what the page says about analyzers",
     "mdurl": "needed by rich",
     "nibabel": "reads NIfTI",
     "numcodecs": "Blosc compression of voxels",

@@ -128,6 +128,7 @@ ONLY_IN: dict[tuple[str, ...], tuple[str, ...]] = {
     ("rich",): ("common.runtime.console", "common.runtime.run_totals", "common.launcher.units"),
     WEB: ("fr_hub.web",),
     ("reportlab",): ("fr_hub.web.report_pdf",),
+    ("markdown_it",): ("fr_hub.web.analyzer_docs",),
     ("pynetdicom",): ("fr_pacs.gateway",),
     ("watchfiles",): ("fr_pacs.sources.watching",),
 }

@@ -20,6 +20,7 @@ from common.domain.findings import (
     about_absence,
 )
 from common.domain.follow_up_text import follow_up_lines
+from common.domain.further_reading import READINGS
 from common.domain.input_problems import ORIENTATION_GUESSED
 from common.domain.report import BrainReport
 from common.domain.text_lines import in_ml, one_line, place, wrapped
@@ -93,6 +94,9 @@ def _lines(report: BrainReport) -> Iterator[str]:
     )
     for limitation in findings.limitations:
         yield wrapped("Limits:    ", one_line(limitation))
+    reading = READINGS.get(report.analyzer.name)
+    if reading is not None:
+        yield f'More:      "{reading.heading}" in {reading.document}, which comes with Fr'
     yield report.notice
 
 

@@ -49,6 +49,20 @@ def test_a_click_on_a_lesion_moves_the_crosshair_and_overlays_are_switched(
 
 
 @pytest.mark.long
+def test_the_report_leads_to_all_limits_of_its_analyzer(
+    admin: Page, web: WebProcess, store: DBManager
+) -> None:
+    admin.goto(f"{web.address}/scans/{make_head(store)}")
+    report = admin.get_by_role("region", name="Report", exact=True)
+    expect(report).to_contain_text("More:")
+    report.get_by_role("link", name="How well the analyzer volume reads, and its limits").click()
+    expect(admin.get_by_role("heading", name="How well volume reads")).to_be_visible()
+    expect(admin.get_by_role("cell", name="soft lesions, 1 mm", exact=True)).to_be_visible()
+    admin.go_back()
+    expect(report).to_be_visible()
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("width", [1440, 820, 420])
 def test_the_table_of_lesions_is_not_cut(
     admin: Page, web: WebProcess, store: DBManager, width: int

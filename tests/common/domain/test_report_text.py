@@ -17,7 +17,7 @@ from common.domain.findings import (
     Verdict,
     Volumes,
 )
-from common.domain.report import NOTICE, BrainReport
+from common.domain.report import NOTICE, AnalyzerId, BrainReport
 from common.domain.report_text import LESIONS_SHOWN, report_text
 from tests.factories import make_report, make_scan
 from tests.strategies import NOON, a_report, reports
@@ -189,3 +189,19 @@ def test_both_possible_orientations_are_named_if_the_file_does_not_say() -> None
     none = Lesions(count=0, voxels=0, volume_ml=0)
     text = report_text(a_report(findings=Findings(quality=quality, lesions=none)))
     assert "RAS or LAS (a guess: left and right may be swapped)" in text
+
+
+def test_a_report_names_where_the_other_limits_are() -> None:
+    limits = ("Only for adults.",)
+    for name, more in (
+        ("volume", '"How well volume reads" in fr_brain/analyzers/README.md, which comes with Fr'),
+        ("ecg", '"Limits" in fr_brain/analyzers/ecg/METHOD.md, which comes with Fr'),
+        ("of-a-plug-in", None),
+    ):
+        report = found(limitations=limits).model_copy(
+            update={"analyzer": AnalyzerId(name=name, version="1")}
+        )
+        *_, before, last, notice = report_text(report).splitlines()
+        assert notice == NOTICE
+        assert [before, last][more is None] == "Limits:    Only for adults."
+        assert (last == f"More:      {more}") == (more is not None)

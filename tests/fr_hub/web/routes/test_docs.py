@@ -11,6 +11,8 @@ FILES = {
     PAGE: "text/html; charset=utf-8",
     f"{PAGE}/docs.js": "text/javascript; charset=utf-8",
     f"{PAGE}/docs.css": "text/css; charset=utf-8",
+    f"{PAGE}/analyzers/volume": "text/html; charset=utf-8",
+    f"{PAGE}/analyzers/ecg": "text/html; charset=utf-8",
 }
 
 
@@ -42,3 +44,8 @@ def test_known_addresses_lead_to_it(stranger: TestClient, path: str) -> None:
     answer = stranger.get(path, follow_redirects=False)
     assert answer.headers["location"] == PAGE
     assert stranger.get(path).text == stranger.get(PAGE).text
+
+
+@pytest.mark.parametrize("name", ["other", "..%2f..%2fREADME.md", "v" * 65])
+def test_there_is_no_page_about_other_analyzers(stranger: TestClient, name: str) -> None:
+    assert stranger.get(f"{PAGE}/analyzers/{name}").status_code in (404, 422)

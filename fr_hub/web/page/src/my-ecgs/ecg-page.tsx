@@ -9,6 +9,7 @@ import { Page } from "../parts/page";
 import { Problem } from "../parts/problem";
 import { StateTag, VerdictTag } from "../parts/tag";
 import { Time } from "../parts/time";
+import { AboutAnalyzer } from "../scan/about-analyzer";
 import { Quality } from "../scan/quality";
 import { EraseEcg } from "./erase-ecg";
 import { type Ecg, type Insights, useEcg, useInsights } from "./queries";
@@ -104,6 +105,7 @@ function About({ insights }: { insights: Insights }) {
           ))}
         </ul>
       )}
+      <AboutAnalyzer name={analyzer.name} />
       <p className="muted">
         Research software; not a medical device; not for diagnosis. Show the recording to a
         physician if you are worried.

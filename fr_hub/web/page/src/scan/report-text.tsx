@@ -1,9 +1,17 @@
 import { Loading } from "../parts/empty";
 import { Problem } from "../parts/problem";
+import { AboutAnalyzer } from "./about-analyzer";
 import { type Scan, useReportText } from "./scan-api";
 
-/** The report as plain text. */
-export function ReportText({ scan, revision }: { scan: Scan; revision: number | null }) {
+interface ReportTextProps {
+  scan: Scan;
+  revision: number | null;
+  /** The analyzer that made the report. */
+  analyzer: string;
+}
+
+/** The report as plain text, and where its limits are described in full. */
+export function ReportText({ scan, revision, analyzer }: ReportTextProps) {
   const text = useReportText(scan.key, revision);
   return (
     <section className="card stack" aria-labelledby="report">
@@ -15,6 +23,7 @@ export function ReportText({ scan, revision }: { scan: Scan; revision: number | 
           {text.data}
         </pre>
       )}
+      <AboutAnalyzer name={analyzer} />
     </section>
   );
 }

@@ -123,7 +123,7 @@ function ReportParts({ scan, report, chosen }: PartsProps) {
     <div ref={heading} className="stack">
       <Quality findings={report.findings} />
       {brain && <VolumeBars volumes={brain.volumes ?? null} />}
-      <ReportText scan={scan} revision={chosen} />
+      <ReportText scan={scan} revision={chosen} analyzer={report.analyzer.name} />
     </div>
   );
 }
