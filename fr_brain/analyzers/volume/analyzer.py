@@ -113,7 +113,6 @@ def _findings(scan: BrainScan, segmentation: Segmentation, located: Located) -> 
     ml = segmentation.volumes_ml
     plausible = is_intracranial_plausible(segmentation)
     noise = segmentation.noise_percent
-    located = locate(scan, segmentation)
     doubt = located.registration.withheld
     reasons = quality_warnings(scan, segmentation, noise, plausible=plausible, unlike_a_head=doubt)
     lesions, image = segmentation.lesions, segmentation.image
