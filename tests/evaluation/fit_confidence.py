@@ -15,7 +15,7 @@ from tests.evaluation.matching import match
 from tests.evaluation.reading import read_evidence
 from tests.evaluation.realistic.head import make_head
 from tests.evaluation.realistic.kinds import Kind
-from tests.evaluation.realistic.rows import KINDS, TUNING_SEEDS
+from tests.evaluation.realistic.rows import ADDED_KINDS, KINDS, TUNING_SEEDS
 
 _FIRST = 8000  # of the tuning seeds
 _PENALTY = 1.0  # of the squares of the weights of standardized measures
@@ -31,7 +31,9 @@ _RIMS = replace(
 _FIVE, _THREE, _COILS = (0.9, 0.9, 5.0), (1.0, 1.0, 3.0), KINDS["strong coils"]
 
 TUNING_KINDS: dict[str, Kind] = {
-    name: kind for name, kind in KINDS.items() if kind.contrast == "flair"
+    name: kind
+    for name, kind in KINDS.items()
+    if kind.contrast == "flair" and name not in ADDED_KINDS
 } | {
     "healthy 3 mm": replace(_HEALTHY, spacing_mm=_THREE, tilt=15.0),
     "healthy 5 mm": replace(_HEALTHY, spacing_mm=_FIVE),

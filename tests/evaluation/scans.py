@@ -6,7 +6,7 @@ from tests.evaluation.measures import Outcome
 from tests.evaluation.places import placed_of
 from tests.evaluation.reading import Reading, read
 from tests.evaluation.realistic import rows as realistic
-from tests.evaluation.realistic.head import make_head
+from tests.evaluation.realistic.head import Head, make_head
 from tests.evaluation.rows import Row, seed_of
 
 
@@ -32,7 +32,11 @@ def evaluate_scan(row: Row | realistic.RealisticRow, index: int) -> Outcome:
 
 def _of_realistic(row: realistic.RealisticRow, index: int) -> Outcome:
     head = make_head(row.family, realistic.seed_of(row), index, row.kind)
-    reading = read(row.kind.contrast, head.voxels, head.affine)
+    return compare(head, read(row.kind.contrast, head.voxels, head.affine))
+
+
+def compare(head: Head, reading: Reading) -> Outcome:
+    """Compare the analysis of a realistic head with its truth."""
     matched = match(head.labels, reading.labels, len(head.lesion_ml), head.share)
     return Outcome(
         matched=matched,

@@ -186,7 +186,7 @@ def _finished(
     affine: npt.NDArray[np.float64],
 ) -> Anatomy:
     grey, white, csf = shares
-    depth = _distance(brain)
+    depth = distance(brain)
     labels, _ = ndimage.label((csf > 0.6) & (depth > _VENTRICLES_DEEP_MM))
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
@@ -199,9 +199,9 @@ def _finished(
         outside=outside,
         texture=texture,
         brain=brain,
-        ventricle_mm=_distance(~ventricles),
+        ventricle_mm=distance(~ventricles),
         depth_mm=depth,
-        grey_mm=_distance(grey < 0.5),
+        grey_mm=distance(grey < 0.5),
         limbic=np.isin(atlas, (*_LIMBIC, *_INSULA)),
         pallidum=np.isin(atlas, _PALLIDUM),
         infratentorial=_below(atlas, affine),
@@ -209,7 +209,7 @@ def _finished(
     )
 
 
-def _distance(mask: Bools) -> Floats:
+def distance(mask: Bools) -> Floats:
     """Distance of each voxel of a mask from what lies outside, mm: to 2 mm, which is an eighth of
     the work."""
     away = 2 * ndimage.distance_transform_edt(mask[::2, ::2, ::2]).astype(np.float32)

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from common.domain.types import Affine
-from tests.evaluation.realistic.anatomy import Anatomy, Bools, Floats, anatomy
-from tests.evaluation.realistic.kinds import Kind
+from tests.evaluation.realistic.anatomy import Anatomy, Bools, Floats, anatomy, distance
+from tests.evaluation.realistic.kinds import STREAK, Kind
 from tests.evaluation.realistic.lesions import Painted, paint
 
 _PROFILE = 5  # samples across a thick slice
@@ -21,6 +21,12 @@ _LANDMARKS_MM = 10.0
 _NEAR_MM, _AROUND = 3.0, 15  # where lesions may be: steps; edge of a box around them, voxels
 _WHITE = 600.0
 _FAT_LEVELS = 0.6, 1.0  # over white matter on T1: nothing below is fat, all above is
+_INFLOW_MNI = ((-5, 2, 4), (5, 2, 4), (0, -32, -12), (0, -46, -30))
+"""Foramina of Monro, aqueduct and fourth ventricle, mm."""
+_INFLOW_MM = 5.0  # sigma
+_SINUS_MNI = ((0, -84, 10), (-40, -70, -28), (40, -70, -28))  # sagittal and transverse, mm
+_STREAK_MM, _BEATS_MM = 2.0, (9.0, 24.0)  # sigma; distance of the streak's maxima
+_SHARP_MM = 60.0  # from a sinus, where its streak is half as bright
 _TEXTURE_T1 = {"grey": (0.64, 0.74), "csf": (0.15, 0.3)}
 
 Steps = tuple[int, int, int]
@@ -85,7 +91,11 @@ def scanned(
     draw: np.random.Generator,
 ) -> Head:
     """What a scanner makes of a painted head."""
+    if kind.skull != 1:
+        image = _thinner(image, base, kind.skull)
     seen = scanner.see(image)
+    if kind.flow[1]:
+        seen = seen + _streak(scanner, base, STREAK * draw.uniform(*kind.flow), draw)
     share, labels = scanner.see_lesions(painted)
     if kind.gibbs:
         seen = _truncated(seen)
@@ -93,7 +103,7 @@ def scanned(
         seen = seen + np.float32(kind.ghost) * np.roll(seen, seen.shape[1] // 2 + 7, axis=1)
     seen *= _field(scanner, kind, draw)
     if kind.stripped:
-        seen *= scanner.see(base.brain.astype(np.float32)) > 0.4
+        seen *= scanner.see(_kept(base, kind, draw).astype(np.float32)) > 0.4
     noisy = _rician(seen, draw.uniform(*kind.noise_percent) / 100, draw)
     if kind.stripped:
         noisy *= seen > 0
@@ -120,6 +130,8 @@ def intensities(base: Anatomy, kind: Kind, painted: Painted, draw: np.random.Gen
     matter = white + cortex
     image = matter + base.csf * np.float32(csf)
     image += _brightened(base.outside, np.float32(draw.uniform(*kind.fat)), kind)
+    if kind.flow[1]:
+        image += base.csf * _inflow(base, draw.uniform(*kind.flow) - csf, draw)
     share = painted.share
     level = painted.brightness if flair else np.float32(draw.uniform(0.55, 0.8))
     return np.asarray(image * (1 - share) + share * level, np.float32)
@@ -152,6 +164,69 @@ def _horns(base: Anatomy) -> Floats:
     y = base.to_mni[1, 1] * np.arange(base.white.shape[1], dtype=np.float32) + base.to_mni[1, 3]
     ahead = np.clip((y - 18) / 6, 0, 1) + np.clip((-32 - y) / 6, 0, 1)
     return np.asarray(ahead[None, :, None], np.float32)
+
+
+def _voxel(base: Anatomy, mni_mm: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """A place in the anatomy, in its voxels."""
+    return np.asarray(np.linalg.solve(base.to_mni, np.append(np.asarray(mni_mm), 1.0))[:3])
+
+
+def _inflow(base: Anatomy, brightness: float, draw: np.random.Generator) -> Floats:
+    """What flow adds to fluid at two of the ventricles' openings, over white matter."""
+    grid = [np.arange(n, dtype=np.float32) for n in base.csf.shape]
+    out = np.zeros(base.csf.shape, np.float32)
+    for opening in draw.choice(len(_INFLOW_MNI), 2, replace=False):
+        x, y, z = (
+            (axis - np.float32(place)) ** 2
+            for axis, place in zip(grid, _voxel(base, _INFLOW_MNI[opening]), strict=True)
+        )
+        away = x[:, None, None] + y[:, None] + z
+        out = np.maximum(out, np.exp(-away / np.float32(2 * _INFLOW_MM**2)))
+    return np.asarray(out * np.float32(brightness), np.float32)
+
+
+def _streak(
+    scanner: "Scanner", base: Anatomy, brightness: float, draw: np.random.Generator
+) -> Floats:
+    """Ghosts of a pulsating sinus: bright spots along y, in the air too."""
+    place = _voxel(base, _SINUS_MNI[int(draw.integers(len(_SINUS_MNI)))])
+    points = scanner.points(every=(4, 4, 4))
+    apart = [(axis - np.float32(there)) ** 2 for axis, there in zip(points, place, strict=True)]
+    away = apart[0] + apart[1] + apart[2]
+    first = np.array(np.unravel_index(int(np.argmin(away)), away.shape)) * 4
+    x, y, z = (
+        ((np.arange(n) - begin) * mm).astype(np.float32)
+        for n, begin, mm in zip(scanner.shape, first, scanner.spacing_mm, strict=True)
+    )
+    beats = 0.5 + 0.5 * np.cos(2 * np.pi * y / draw.uniform(*_BEATS_MM))
+    along = beats / (1 + np.abs(y) / _SHARP_MM)
+    across = np.exp(
+        -(x[:, None] ** 2 + z**2) / (2 * max(_STREAK_MM, scanner.spacing_mm[2] / 2) ** 2)
+    )
+    return np.asarray(brightness * across[:, None, :] * along[:, None], np.float32)
+
+
+def _kept(base: Anatomy, kind: Kind, draw: np.random.Generator) -> Bools:
+    """What skull stripping leaves."""
+    if not kind.loose_mm[1]:
+        return base.brain
+    uneven = np.clip(0.5 + _rough(base.brain.shape, draw) / 3, 0, 1)
+    low, high = kind.loose_mm
+    return np.asarray(distance(~base.brain) <= low + (high - low) * uneven)
+
+
+def _thinner(image: Floats, base: Anatomy, thickness: float) -> Floats:
+    """The image with another thickness of all that surrounds the brain."""
+    outside = distance(~base.brain)
+    inside = base.brain | (outside == 0)
+    steps = np.gradient(ndimage.gaussian_filter(outside, 2.0))
+    length = np.sqrt(sum(step**2 for step in steps)) + np.float32(1e-3)
+    further = np.where(inside, 0, outside * np.float32(1 / thickness - 1))
+    points = [
+        axis + further * step / length
+        for axis, step in zip(np.indices(image.shape, np.float32), steps, strict=True)
+    ]
+    return np.asarray(ndimage.map_coordinates(image, points, order=1), np.float32)
 
 
 def _rotation(draw: np.random.Generator, most: float) -> npt.NDArray[np.float64]:
@@ -187,6 +262,21 @@ class Scanner:
         self._wide = np.float32(draw.uniform(*kind.wide))
         self._middle = (np.array(self.shape) - 1) / 2
         self._pose: tuple[Floats, Floats] | None = None
+        if kind.size != (1.0, 1.0):
+            self._scale /= draw.uniform(*kind.size)
+        if kind.cropped_mm[1]:
+            self._crop(base, draw.uniform(*kind.cropped_mm), top=bool(draw.integers(2)))
+
+    def _crop(self, base: Anatomy, mm: float, *, top: bool) -> None:
+        """Leave out slices above or below, and with them some millimetres of the brain."""
+        brain = self.see_coarsely(base.brain.astype(np.float32), (4, 4, 1)) > 0.5
+        slices = np.flatnonzero(brain.any(axis=(0, 1)))
+        lost = round(mm / self.spacing_mm[2])
+        first, end = (
+            (0, int(slices[-1]) + 1 - lost) if top else (int(slices[0]) + lost, self.shape[2])
+        )
+        self.shape = (*self.shape[:2], end - first)
+        self._middle = self._middle - np.array([0, 0, first])
 
     def moved(self, kind: Kind, draw: np.random.Generator) -> "Scanner":
         """The same head, turned and shifted."""

@@ -45,3 +45,18 @@ class Kind:
     gibbs: bool = False
     wide: Range = (0.0, 0.1)
     """How much larger the ventricles are."""
+    loose_mm: Range = (0.0, 0.0)
+    """How far outside the brain an uneven skull stripping cuts."""
+    flow: Range = (0.0, 0.0)
+    """Brightness of the fluid that flows in through the ventricles' openings; a sinus beside it has
+    a streak along the phase axis, ``STREAK`` times as bright."""
+    cropped_mm: Range = (0.0, 0.0)
+    """How much of the brain is missing at its top, or at the bottom."""
+    size: Range = (1.0, 1.0)
+    """Of the head, as a factor."""
+    skull: float = 1.0
+    """Thickness of what surrounds the brain, as a factor."""
+
+
+STREAK = 0.3
+"""Brightness of a streak of pulsation over that of the inflow."""

@@ -71,7 +71,15 @@ KINDS = {
     "T1 bright fat alone": replace(
         _T1, fat=(1.3, 1.8), fat_only=True, lesions=(0, 0), confluent=(0, 0)
     ),
+    "flow": replace(_SOFT, flow=(0.6, 1.3)),
+    "cropped": replace(_SOFT, cropped_mm=(5.0, 35.0)),
+    "loosely stripped": replace(_SOFT, stripped=True, loose_mm=(1.0, 10.0)),
+    "child": replace(_SOFT, size=(0.8, 0.9), skull=0.6),
 }
+"""The place of a kind gives the seed of its row, so new ones go to the end."""
+
+ADDED_KINDS = ("flow", "cropped", "loosely stripped", "child")
+"""Kinds that no fit up to version 11 of the analyzer knew."""
 
 _AT_LEAST = {
     "soft 1 mm": {"f1": 0.97, "dice": 0.86},
@@ -93,7 +101,7 @@ _AT_MOST = {
     "1.5 T contrast": _TISSUES,
     "T1 bright fat": {"unread": 0.05},
     "T1 bright fat alone": _TISSUES | {"unread": 0.05},
-}
+} | {name: {"false_per_scan": 0.3} for name in ADDED_KINDS}
 
 ROWS = tuple(
     RealisticRow(f"head {name}", kind, _AT_LEAST.get(name, {}), _AT_MOST.get(name, {}))
