@@ -1,5 +1,7 @@
 """Warnings about results that the report gives nevertheless."""
 
+import math
+
 from common.domain.scan import BrainScan
 from fr_brain.analyzers.volume.brain_shape import compactness
 from fr_brain.analyzers.volume.masks import edge_fraction
@@ -8,6 +10,9 @@ from fr_brain.analyzers.volume.segment import Segmentation
 
 _SPACING_WARN_MM = 2.5  # largest voxel edge without a warning
 _NOISE_WARN = 10.0  # % of white matter
+_GHOST_WARN = 1.8  # % of white matter
+_STREAK_WARN = 4.5  # standard deviations of noise
+_IN_LINE_WARN = ((20, 3), (60, 4), (math.inf, 5))  # lesions on one line, of up to so many lesions
 _FIELD_WARN = 60.0  # range of the bias field, %
 _LEFT_OVER_MAX = 15.0  # range of the bias field after the correction, %
 _FIELD_MAX = 130.0  # range of the bias field, %: stronger ones were never tried
@@ -15,7 +20,7 @@ _INTRACRANIAL_ML = (1000.0, 2000.0, 2400.0)  # of an adult: the least, the most,
 _COMPACT = 0.8  # of the outline of a large brain
 _FLUID_MAX = 0.5  # over white matter, on FLAIR
 _RIM_MAX = 0.1  # share of the outer layer inside the skull that is fat: more makes tissues wrong
-_AT_EDGE_WARN = 0.01  # fraction of the brain's blocks at the edge of the field of view
+_AT_EDGE_WARN = 0.003  # fraction of the brain's blocks at the edge of the field of view
 
 
 def is_intracranial_plausible(segmentation: Segmentation) -> bool:
@@ -102,6 +107,7 @@ def quality_warnings(
             f"Noise is {noise:.0f} % of white matter: small lesions may be missed, and small "
             "findings may be noise."
         )
+    reasons |= _motion(segmentation)
     if edge_fraction(segmentation.masks.brain) > _AT_EDGE_WARN:
         reasons["cut_off"] = (
             "The brain reaches the edge of the field of view: a part of it may be missing."
@@ -137,6 +143,11 @@ def quality_warnings(
             "Grey and white matter could not be told apart, so their volumes are not given. The "
             "bias field may be wrong, too."
         )
+    if not segmentation.t1_like and "grey" not in segmentation.volumes_ml:
+        reasons["low_contrast"] = (
+            "Grey matter is hardly brighter than white matter: the volumes of both are not given, "
+            "and those of lesions may be off by up to 35 %."
+        )
     if not plausible:
         intracranial_ml = segmentation.volumes_ml["intracranial"]
         reasons["intracranial"] = (
@@ -148,5 +159,28 @@ def quality_warnings(
         reasons["registration"] = (
             f"{unlike_a_head} The image may not show what the analyzer expects, so no measure in "
             "this report is sure, and findings have neither regions nor confidence."
+        )
+    return reasons
+
+
+def _motion(segmentation: Segmentation) -> dict[str, str]:
+    """What ghosts in the air and lesions in a row say about motion and flow."""
+    ghosts, reasons = segmentation.ghosts, {}
+    if ghosts is not None and ghosts.percent > _GHOST_WARN:
+        reasons["motion"] = (
+            f"The air beside the head has a ghost of {ghosts.percent:.1f} % of white matter, as "
+            "after motion: ghosts in the brain may look like lesions or hide them, and volumes may "
+            "be off."
+        )
+    elif ghosts is not None and ghosts.streak > _STREAK_WARN:
+        reasons["motion"] = (
+            "A bright line runs through the air on both sides of the head, as from flow or motion: "
+            "findings on it may be false."
+        )
+    in_line, count = segmentation.most_in_line, len(segmentation.lesions)
+    if in_line >= next(least for most, least in _IN_LINE_WARN if count <= most):
+        reasons["flow"] = (
+            f"{in_line} findings lie on one line along an axis of the image, as the pulsation of a "
+            "vessel leaves them: they may be false."
         )
     return reasons

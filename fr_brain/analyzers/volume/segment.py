@@ -29,6 +29,7 @@ from fr_brain.analyzers.volume.intracranial import (
 )
 from fr_brain.analyzers.volume.lesions import find_lesions
 from fr_brain.analyzers.volume.masks import CoarseMasks
+from fr_brain.analyzers.volume.motion import Ghosts, ghosts_of, most_in_line
 from fr_brain.analyzers.volume.normalize import WHITE, NormalizedImage, normalize
 from fr_brain.analyzers.volume.outline_head import outline_head, outline_t1_again
 from fr_brain.analyzers.volume.refine import refine_field
@@ -50,6 +51,7 @@ from fr_brain.analyzers.volume.tissue import (
 _NOISE_MAX = 0.15  # standard deviation of smoothed white matter over its intensity
 _NOISE_VOXELS_MIN = 200  # second differences, below which noise is not measured
 _DEEP_MM = 12.0  # depth of the deep brain
+_IN_LINE_MAX = 100  # lesions that are compared with each other
 _MAD = 0.6745  # median absolute value of a standard normal distribution
 _FLANK_SIGMAS, _TISSUE_MAX = 2.45, 1.35  # end of healthy tissue on FLAIR over white matter
 _LOAD_MAX = 0.15  # lesions over the brain's tissue, by volume
@@ -111,6 +113,19 @@ class Segmentation:
             return None
         middle = float(1 / self.field.weights[0])  # white matter at the centre
         return 100 * float(np.median(rough)) / (_MAD * math.sqrt(1.5) * middle)
+
+    @property
+    def ghosts(self) -> Ghosts | None:
+        """Ghosts of motion and flow in the air; None where the air does not show them."""
+        image = self.image
+        offset = image.low / (image.high - image.low)
+        return ghosts_of(self.coarse, self.masks.head, float(1 / self.field.weights[0]), offset)
+
+    @property
+    def most_in_line(self) -> int:
+        """Lesions, of the largest 100, on one line along an axis of the image."""
+        centroids = [lesion.centroid for lesion in self.lesions[:_IN_LINE_MAX]]
+        return most_in_line(np.array(centroids).reshape(-1, 3) * self.image.spacing_mm)
 
     def lesion_labels(self) -> npt.NDArray[np.uint16]:
         """n where lesion n (from 1, the largest first) is, else 0; the scan's shape and axes."""

@@ -113,6 +113,15 @@ def test_a_head_that_is_slightly_cut_off_gets_a_warning() -> None:
     assert "reaches the edge" in findings.quality.reasons[0]
 
 
+def test_a_brain_without_its_lowest_centimetre_gets_a_warning() -> None:
+    phantom = make_phantom(31, 2, SIZE)
+    above_the_stem = np.count_nonzero(phantom.truth.brain, axis=(0, 1)) > 30
+    lowest = int(np.flatnonzero(above_the_stem)[0])
+    lost = round(11 / phantom.affine[2][2])
+    assert "cut_off" not in read(phantom.voxels, phantom.affine).quality.flags
+    assert "cut_off" in read(phantom.voxels[:, :, lowest + lost :], phantom.affine).quality.flags
+
+
 def test_a_noisy_head_gets_a_warning_and_few_false_lesions() -> None:
     generator = np.random.default_rng(3)
     phantom = make_phantom(31, 2, SIZE)
@@ -122,6 +131,43 @@ def test_a_noisy_head_gets_a_warning_and_few_false_lesions() -> None:
     assert findings.quality.verdict is not Verdict.PASS
     if findings.lesions is not None:
         assert match(phantom, findings.lesions)[1] <= 2
+
+
+def test_a_head_that_moved_gets_a_warning() -> None:
+    phantom = make_phantom(31, 2, SIZE)
+    voxels = np.array(phantom.voxels, np.float32)
+    assert "motion" not in read(voxels, phantom.affine).quality.flags
+    moved = read(voxels + 0.1 * np.roll(voxels, SIZE[1] // 2, axis=1), phantom.affine)
+    assert "motion" in moved.quality.flags
+    assert any("ghost" in reason for reason in moved.quality.reasons)
+
+
+def test_findings_on_one_line_get_a_warning() -> None:
+    phantom = make_phantom(31, 2, SIZE)
+    scan, voxels = scan_of(phantom.voxels, phantom.affine)
+    segmentation = segment(scan, voxels)
+    assert "flow" not in quality_warnings(scan, segmentation, None, plausible=True)
+    (lesion,) = segmentation.lesions[:1]
+    row = [replace(lesion, centroid=(40.0, 20.0 * n, 40.0)) for n in range(1, 4)]
+    streaked = replace(segmentation, lesions=row)
+    assert "3 findings" in quality_warnings(scan, streaked, None, plausible=True)["flow"]
+    many = [replace(lesion, centroid=(n * 3.0, n * 3.0, 90 - n * 3.0)) for n in range(25)]
+    crowded = replace(segmentation, lesions=row + many)
+    assert "flow" not in quality_warnings(scan, crowded, None, plausible=True)
+
+
+def test_tissues_that_are_withheld_on_flair_are_named() -> None:
+    phantom = make_phantom(31, 2, SIZE)
+    scan, voxels = scan_of(phantom.voxels, phantom.affine)
+    segmentation = segment(scan, voxels)
+    assert "low_contrast" not in quality_warnings(scan, segmentation, None, plausible=True)
+    volumes = {name: ml for name, ml in segmentation.volumes_ml.items() if name != "grey"}
+    alike = replace(segmentation, volumes_ml=volumes)
+    reasons = quality_warnings(scan, alike, None, plausible=True)
+    assert "are not given" in reasons["low_contrast"]
+    t1 = quality_warnings(scan, replace(alike, t1_like=True), None, plausible=True)
+    assert "low_contrast" not in t1
+    assert "no_tissues" in t1
 
 
 def test_findings_have_no_confidence_where_the_outline_is_doubted() -> None:
