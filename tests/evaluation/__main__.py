@@ -17,6 +17,8 @@ from tests.evaluation.places import places_of, table_of
 from tests.evaluation.real import RealImage, read_real_images
 from tests.evaluation.realistic import anatomy
 from tests.evaluation.realistic import rows as realistic
+from tests.evaluation.refusals import Refusal, read_all
+from tests.evaluation.refusals import text_of as refusals_text
 from tests.evaluation.reliability import reliability_of, reliability_text
 from tests.evaluation.rows import ROWS, SCANS, Row
 from tests.evaluation.scans import evaluate_scan
@@ -28,7 +30,7 @@ from tests.evaluation.table import (
     verdict_of,
 )
 
-REAL = "real"
+REAL, REFUSALS = "real", "refusals"
 AnyRow = Row | realistic.RealisticRow
 
 
@@ -36,13 +38,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Evaluate the selected rows."""
     options = _options(arguments)
     rows = [row for row in _all_rows() if _wanted(row.name, options.only)]
-    with_real = _wanted(REAL, options.only)
-    if not rows and not with_real:
-        names = ", ".join([*(row.name for row in _all_rows()), REAL])
+    with_real, with_refusals = (_wanted(part, options.only) for part in (REAL, REFUSALS))
+    if not rows and not with_real and not with_refusals:
+        names = ", ".join([*(row.name for row in _all_rows()), REAL, REFUSALS])
         sys.stderr.write(f"ONLY={options.only} matches no row; the rows are: {names}\n")
         return 2
     scans = {row.name: options.scans or scans_of(row) for row in rows}
-    outcomes, real = _run(rows, scans, options.jobs, with_real)
+    outcomes, real, refusals = _run(
+        rows, scans, options.jobs, with_real=with_real, with_refusals=with_refusals
+    )
     results = {row.name: figures_of(outcomes[row.name]) for row in rows}
     sys.stdout.write(text_of(rows, results, real, scans) + "\n")
     own = {
@@ -60,13 +64,17 @@ def main(arguments: list[str] | None = None) -> int:
     doubts = doubts_of(_realistic(rows, outcomes, "flair"))
     if doubts.undoubted.scans or doubts.doubted.scans:
         sys.stdout.write(verdict_of(doubts) + "\n")
+    if refusals:
+        sys.stdout.write(refusals_text(refusals) + "\n")
     if options.json is not None:
         document = json_of(rows, results, real, scans, places)
         document |= {"verdict": asdict(doubts), "reliability": asdict(reliability)}
+        document["refusals"] = [asdict(one) for one in refusals]
         options.json.write_text(json.dumps(document, indent=1) + "\n")
     missed = any(missed_by(row, results[row.name]) for row in rows)
     displaced = bool(places) and not everywhere.met
     wrong = (doubts.undoubted.share.value or 0) > WRONG_SHARE_MAX or not reliability.met
+    wrong = wrong or any(one.verdict == "pass" for one in refusals)
     return int(missed or wrong or displaced or any(image.wrong for image in real))
 
 
@@ -119,8 +127,13 @@ def _wanted(name: str, only: str) -> bool:
 
 
 def _run(
-    rows: list[AnyRow], scans: dict[str, int], jobs: int, with_real: bool
-) -> tuple[dict[str, list[Outcome]], list[RealImage]]:
+    rows: list[AnyRow],
+    scans: dict[str, int],
+    jobs: int,
+    *,
+    with_real: bool,
+    with_refusals: bool,
+) -> tuple[dict[str, list[Outcome]], list[RealImage], list[Refusal]]:
     outcomes: dict[str, dict[int, Outcome]] = {row.name: {} for row in rows}
     context = multiprocessing.get_context("spawn")
     columns = (TextColumn("{task.description:16}"), BarColumn(), MofNCompleteColumn())
@@ -135,13 +148,16 @@ def _run(
             for index in range(scans[row.name])
         }
         images = pool.submit(read_real_images) if with_real else None
+        others = pool.submit(read_all) if with_refusals else None
         for future in as_completed(futures):
             name, index = futures[future]
             outcomes[name][index] = future.result()
             progress.advance(bars[name])
         real = images.result() if images is not None else []
+        refusals = others.result() if others is not None else []
     # In order of index, so that the bootstrap is reproducible.
-    return {name: [own[index] for index in sorted(own)] for name, own in outcomes.items()}, real
+    ordered = {name: [own[index] for index in sorted(own)] for name, own in outcomes.items()}
+    return ordered, real, refusals
 
 
 if __name__ == "__main__":
