@@ -6,7 +6,7 @@ from common.domain.scan import BrainScan
 from fr_brain.analyzers.volume.brain_shape import compactness
 from fr_brain.analyzers.volume.masks import edge_fraction
 from fr_brain.analyzers.volume.normalize import WHITE
-from fr_brain.analyzers.volume.segment import Segmentation
+from fr_brain.analyzers.volume.segment import CONTRAST_MIN, Segmentation
 
 _SPACING_WARN_MM = 2.5  # largest voxel edge without a warning
 _NOISE_WARN = 10.0  # % of white matter
@@ -147,6 +147,11 @@ def quality_warnings(
         reasons["low_contrast"] = (
             "Grey matter is hardly brighter than white matter: the volumes of both are not given, "
             "and those of lesions may be off by up to 35 %."
+        )
+    elif not segmentation.t1_like and segmentation.tissues.grey < CONTRAST_MIN * WHITE:
+        reasons["low_contrast"] = (
+            "Grey matter is hardly brighter than white matter: the volumes of both may be off by "
+            "up to 50 %."
         )
     if not plausible:
         intracranial_ml = segmentation.volumes_ml["intracranial"]

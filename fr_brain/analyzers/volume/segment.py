@@ -48,6 +48,9 @@ from fr_brain.analyzers.volume.tissue import (
     tissue_volumes,
 )
 
+CONTRAST_MIN = 1.05
+"""Grey over white matter on FLAIR, below which their volumes are withheld or doubted."""
+
 _NOISE_MAX = 0.15  # standard deviation of smoothed white matter over its intensity
 _NOISE_VOXELS_MIN = 200  # second differences, below which noise is not measured
 _DEEP_MM = 12.0  # depth of the deep brain
@@ -59,8 +62,7 @@ _TISSUE = 620  # normalized intensity from which FLAIR shows tissue instead of f
 _GREY_TO_WHITE = 0.6, 3.0  # grey over white matter, by volume
 _LIKELY_T1, _POSSIBLE_T1 = (0.9, 2.5), (0.5, 3.0)  # the same on T1: measured; brain measured
 _SIMILAR_MAX = 1.12  # grey over white matter on FLAIR, up to which they may look alike
-_CONTRAST_MIN = 1.05  # the same: below, their volumes are withheld
-_CONTRAST_SPACING_MM = 1.5  # coarser voxels mix grey matter with fluid, so it looks darker
+_CONTRAST_SPACING_MM = 1.5  # coarser voxels mix grey matter with fluid, so it looks darker: doubted
 
 
 @dataclass(frozen=True)
@@ -261,7 +263,7 @@ def _volumes_ml(
     similar = (
         not t1_like
         and max(image.spacing_mm) <= _CONTRAST_SPACING_MM
-        and tissues.grey < _CONTRAST_MIN * tissues.white
+        and tissues.grey < CONTRAST_MIN * tissues.white
     )
     if likely[0] <= ratio <= likely[1] and not similar:
         return volumes

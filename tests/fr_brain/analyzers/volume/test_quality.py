@@ -165,6 +165,9 @@ def test_tissues_that_are_withheld_on_flair_are_named() -> None:
     alike = replace(segmentation, volumes_ml=volumes)
     reasons = quality_warnings(scan, alike, None, plausible=True)
     assert "are not given" in reasons["low_contrast"]
+    dim = replace(segmentation.tissues, grey=round(1.04 * segmentation.tissues.white))
+    reasons = quality_warnings(scan, replace(segmentation, tissues=dim), None, plausible=True)
+    assert "may be off" in reasons["low_contrast"]
     t1 = quality_warnings(scan, replace(alike, t1_like=True), None, plausible=True)
     assert "low_contrast" not in t1
     assert "no_tissues" in t1
