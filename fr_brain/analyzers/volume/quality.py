@@ -9,6 +9,7 @@ from fr_brain.analyzers.volume.normalize import WHITE
 from fr_brain.analyzers.volume.segment import CONTRAST_MIN, Segmentation
 
 _SPACING_WARN_MM = 2.5  # largest voxel edge without a warning
+_FLAT_WARN = 2.05  # largest voxel edge over the smallest one
 _NOISE_WARN = 10.0  # % of white matter
 _GHOST_WARN = 1.8  # % of white matter
 _STREAK_WARN = 4.5  # standard deviations of noise
@@ -101,6 +102,12 @@ def quality_warnings(
         reasons["coarse"] = (
             f"Voxels of {max(image.spacing_mm):.1f} mm: lesions below {smallest:.2g} ml cannot be "
             "found, and volumes of larger lesions and of grey and white matter are imprecise."
+        )
+    elif max(image.spacing_mm) > _FLAT_WARN * min(image.spacing_mm):
+        reasons["flat"] = (
+            f"Slices of {max(image.spacing_mm):.1f} mm are more than twice as thick as voxels are "
+            f"wide ({min(image.spacing_mm):.1f} mm): lesions may be missed, and their volume may "
+            "be too small by more than half."
         )
     if noise is not None and noise > _NOISE_WARN:
         reasons["noisy"] = (

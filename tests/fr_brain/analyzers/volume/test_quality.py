@@ -106,6 +106,14 @@ def test_thick_slices_are_judged_with_a_warning() -> None:
     assert "Voxels of 5.7 mm" in findings.quality.reasons[0]
 
 
+def test_slices_far_thicker_than_voxels_are_wide_get_a_warning() -> None:
+    phantom = make_phantom(31, 2, (200, 240, 80))
+    quality = read(phantom.voxels, phantom.affine).quality
+    assert quality.flags == ("flat",)
+    assert "2.3 mm" in quality.reasons[0]
+    assert "0.9 mm" in quality.reasons[0]
+
+
 def test_a_head_that_is_slightly_cut_off_gets_a_warning() -> None:
     phantom = make_phantom(31, 2, SIZE)
     findings = read(phantom.voxels[:, :, 20:], phantom.affine)
