@@ -21,10 +21,6 @@ _WHERE = (
     "one."
 )
 _STRIPPED = " Scalp and skull are missing: the volume 'head' covers only what is left of the head."
-_ALIKE = (
-    " Grey and white matter are nearly equally bright and could not be told apart: their volumes "
-    "are not given."
-)
 _KINDS = {
     "thick": "On synthetic FLAIR heads in thick slices (5 mm, 20 heads of each kind): 90 % of soft "
     "lesions found, lesion volume off by 17 % on average; with many lesions as in multiple "
@@ -49,8 +45,7 @@ def limits_of(segmentation: Segmentation | None) -> tuple[str, ...]:
     missing = _STRIPPED if segmentation.masks.stripped else ""
     if segmentation.t1_like:
         return _TESTED, _T1 + missing
-    alike = "" if "grey" in segmentation.volumes_ml else _ALIKE
-    return _TESTED, _KINDS[_kind(segmentation)] + _WHERE + alike + missing
+    return _TESTED, _KINDS[_kind(segmentation)] + _WHERE + missing
 
 
 def _kind(segmentation: Segmentation) -> str:

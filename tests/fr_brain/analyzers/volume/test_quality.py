@@ -154,29 +154,40 @@ def test_findings_on_one_line_get_a_warning() -> None:
     phantom = make_phantom(31, 2, SIZE)
     scan, voxels = scan_of(phantom.voxels, phantom.affine)
     segmentation = segment(scan, voxels)
-    assert "flow" not in quality_warnings(scan, segmentation, None, plausible=True)
+    assert "flow" not in quality_warnings(
+        scan, segmentation, None, plausible=True, unlike_a_head=None
+    )
     (lesion,) = segmentation.lesions[:1]
     row = [replace(lesion, centroid=(40.0, 20.0 * n, 40.0)) for n in range(1, 4)]
     streaked = replace(segmentation, lesions=row)
-    assert "3 findings" in quality_warnings(scan, streaked, None, plausible=True)["flow"]
+    assert (
+        "3 findings"
+        in quality_warnings(scan, streaked, None, plausible=True, unlike_a_head=None)["flow"]
+    )
     many = [replace(lesion, centroid=(n * 3.0, n * 3.0, 90 - n * 3.0)) for n in range(25)]
     crowded = replace(segmentation, lesions=row + many)
-    assert "flow" not in quality_warnings(scan, crowded, None, plausible=True)
+    assert "flow" not in quality_warnings(scan, crowded, None, plausible=True, unlike_a_head=None)
 
 
 def test_tissues_that_are_withheld_on_flair_are_named() -> None:
     phantom = make_phantom(31, 2, SIZE)
     scan, voxels = scan_of(phantom.voxels, phantom.affine)
     segmentation = segment(scan, voxels)
-    assert "low_contrast" not in quality_warnings(scan, segmentation, None, plausible=True)
+    assert "low_contrast" not in quality_warnings(
+        scan, segmentation, None, plausible=True, unlike_a_head=None
+    )
     volumes = {name: ml for name, ml in segmentation.volumes_ml.items() if name != "grey"}
     alike = replace(segmentation, volumes_ml=volumes)
-    reasons = quality_warnings(scan, alike, None, plausible=True)
+    reasons = quality_warnings(scan, alike, None, plausible=True, unlike_a_head=None)
     assert "are not given" in reasons["low_contrast"]
     dim = replace(segmentation.tissues, grey=round(1.04 * segmentation.tissues.white))
-    reasons = quality_warnings(scan, replace(segmentation, tissues=dim), None, plausible=True)
+    reasons = quality_warnings(
+        scan, replace(segmentation, tissues=dim), None, plausible=True, unlike_a_head=None
+    )
     assert "may be off" in reasons["low_contrast"]
-    t1 = quality_warnings(scan, replace(alike, t1_like=True), None, plausible=True)
+    t1 = quality_warnings(
+        scan, replace(alike, t1_like=True), None, plausible=True, unlike_a_head=None
+    )
     assert "low_contrast" not in t1
     assert "no_tissues" in t1
 
