@@ -1,5 +1,6 @@
 """A report as a PDF: its text, and its picture."""
 
+import textwrap
 from io import BytesIO
 from xml.sax.saxutils import escape
 
@@ -7,8 +8,12 @@ from common.domain.report import BrainReport
 from common.domain.report_text import report_text
 
 _MARGIN_MM = 18
-_PICTURE_MM = (174, 110)
+_PICTURE_MM = (174, 200)
 """The most room that the picture takes."""
+_LINE_WIDTH = 112
+"""Characters of a line of the body, which fit between the margins."""
+_LABEL_WIDTH = 11
+"""Of the labels at the start of lines."""
 
 
 def report_pdf(report: BrainReport, picture: bytes | None) -> bytes:
@@ -34,7 +39,7 @@ def report_pdf(report: BrainReport, picture: bytes | None) -> bytes:
         image = Image(BytesIO(picture), width, height, kind="proportional")
         story += [image, Spacer(1, 4 * mm)]
     *lines, last = lines
-    story.append(XPreformatted(_shown("\n".join(lines)), body))
+    story.append(XPreformatted(_shown("\n".join(map(_broken, lines))), body))
     story += [Spacer(1, 4 * mm), Paragraph(_shown(last), notice)]
     made = BytesIO()
     document = SimpleDocTemplate(
@@ -49,6 +54,17 @@ def report_pdf(report: BrainReport, picture: bytes | None) -> bytes:
     )
     document.build(story)
     return made.getvalue()
+
+
+def _broken(line: str) -> str:
+    """A line, in as many as it needs."""
+    return textwrap.fill(
+        line,
+        _LINE_WIDTH,
+        subsequent_indent=" " * _LABEL_WIDTH,
+        replace_whitespace=False,
+        drop_whitespace=True,
+    )
 
 
 def _shown(text: str) -> str:

@@ -33,18 +33,21 @@ class Ghosts:
 
     percent: float
     """Amplitude of a ghost of the head along one axis, % of white matter: the mean over the air
-    beside the head, so where the ghost lies it is stronger."""
+    beside the upper half of the head, so where the ghost lies it is stronger."""
     streak: float
     """How much brighter the air is on one line through the head along x or y than around it, on
     both sides of the head; standard deviations of the noise."""
 
 
-def ghosts_of(coarse: CoarseImage, head: Bools, white: float, offset: float) -> Ghosts | None:
+def ghosts_of(
+    coarse: CoarseImage, head: Bools, brain: Bools, white: float, offset: float
+) -> Ghosts | None:
     """Measure ghosts.
 
     Args:
         coarse: the block means.
         head: all blocks that are not air, axes z, y, x.
+        brain: those of the brain.
         white: intensity of white matter, scaled as in ``coarse.mean``.
         offset: what to add to ``coarse.mean`` to get magnitudes.
 
@@ -63,7 +66,9 @@ def ghosts_of(coarse: CoarseImage, head: Bools, white: float, offset: float) -> 
         return None
     # Squares of magnitudes add up, those of noise and of a ghost.
     power = np.minimum(magnitude, _AIR_RANGE[1] * median) ** 2
-    percent = _ghost_percent(power, usable, head, white)
+    upper = usable.copy()
+    upper[: int(np.average(np.arange(len(brain)), weights=brain.sum(axis=(1, 2))))] = False
+    percent = _ghost_percent(power, upper, head, white)
     if percent is None:
         return None
     return Ghosts(percent, _streak(power, usable, head, coarse.spacing_mm))
@@ -80,8 +85,8 @@ def most_in_line(places_mm: npt.NDArray[np.float64]) -> int:
     return max(int(pair.all(axis=2).sum(axis=0).max(initial=0)) for pair in across)
 
 
-def _ghost_percent(power: Floats, usable: Bools, head: Bools, white: float) -> float | None:
-    thin = usable.copy()
+def _ghost_percent(power: Floats, air: Bools, head: Bools, white: float) -> float | None:
+    thin = air.copy()
     thin[:, :, 1::2] = False  # half of the blocks are enough, and take half of the time
     beside = _beside(head, thin)
     axes = [axis for axis in range(3) if np.count_nonzero(beside[axis]) >= _BLOCKS_MIN]

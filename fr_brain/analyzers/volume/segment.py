@@ -121,7 +121,8 @@ class Segmentation:
         """Ghosts of motion and flow in the air; None where the air does not show them."""
         image = self.image
         offset = image.low / (image.high - image.low)
-        return ghosts_of(self.coarse, self.masks.head, float(1 / self.field.weights[0]), offset)
+        white = float(1 / self.field.weights[0])
+        return ghosts_of(self.coarse, self.masks.head, self.masks.brain, white, offset)
 
     @property
     def most_in_line(self) -> int:

@@ -23,7 +23,7 @@ def _ghosts(voxels: npt.NDArray[Any], affine: Any) -> Ghosts:
 
 
 def _measured(image: Floats, head: npt.NDArray[np.bool_], offset: float = 0.0) -> Ghosts:
-    ghosts = ghosts_of(_blocks(image), head, _WHITE, offset)
+    ghosts = ghosts_of(_blocks(image), head, head, _WHITE, offset)
     assert ghosts is not None
     return ghosts
 
@@ -71,12 +71,12 @@ def test_uneven_noise_is_no_ghost() -> None:
 def test_air_that_was_masked_shows_no_ghost_and_says_nothing() -> None:
     image, head = _air(700_003)
     empty = np.where(head, image, 0).astype(np.float32)
-    assert ghosts_of(_blocks(empty), head, _WHITE, 0.0) is None
+    assert ghosts_of(_blocks(empty), head, head, _WHITE, 0.0) is None
     half = image.copy()
     half[:, :, ::4] = 0
     half[:, ::2] = 0
-    assert ghosts_of(_blocks(np.where(head, image, half)), head, _WHITE, 0.0) is None
-    assert ghosts_of(_blocks(image), np.ones_like(head), _WHITE, 0.0) is None
+    assert ghosts_of(_blocks(np.where(head, image, half)), head, head, _WHITE, 0.0) is None
+    assert ghosts_of(_blocks(image), np.ones_like(head), head, _WHITE, 0.0) is None
 
 
 def test_an_offset_of_all_intensities_changes_nothing_once_it_is_named() -> None:
