@@ -28,12 +28,14 @@ _PAGE = """<!doctype html>
 """
 
 
-@cache
 def analyzer_page(name: str) -> bytes | None:
     """The page about an analyzer; None if Fr has none."""
-    reading = READINGS.get(name)
-    if reading is None:
-        return None
+    return _page(name) if name in READINGS else None
+
+
+@cache
+def _page(name: str) -> bytes:
+    reading = READINGS[name]
     title, document = escape(reading.heading), escape(reading.document)
     content = _html(_part(reading))
     page = _PAGE.format(title=title, name=escape(name), content=content, document=document)

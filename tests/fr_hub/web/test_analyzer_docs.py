@@ -5,6 +5,7 @@ import re
 import pytest
 
 from common.domain.further_reading import READINGS
+from fr_hub.web import analyzer_docs
 from fr_hub.web.analyzer_docs import analyzer_page
 
 
@@ -31,3 +32,9 @@ def test_that_of_volumes_has_the_figures_as_tables() -> None:
 @pytest.mark.parametrize("name", ["", "other", "../README", "volume/"])
 def test_others_have_none(name: str) -> None:
     assert analyzer_page(name) is None
+
+
+def test_names_that_are_unknown_are_not_kept() -> None:
+    before = analyzer_docs._page.cache_info().currsize
+    assert analyzer_docs.analyzer_page("unknown") is None
+    assert analyzer_docs._page.cache_info().currsize == before
