@@ -31,8 +31,9 @@ class T1Readings:
     def added(
         self, findings: AnyFindings, analysis: Analysis, scan: BrainScan, analyzer: AnalyzerId
     ) -> AnyFindings:
-        """The findings with what the best T1 scan of the study adds (``study_pairs.best_t1``);
-        unchanged if there is none by now. One that comes later makes a new revision of the report.
+        """The findings with what the best T1 scan of the study adds whose label maps can be read
+        (``StudyScans.t1_scans_for``); unchanged if there is none by now. One that comes later makes
+        a new revision of the report.
 
         A report without it is just as valid, so no failure here ends the analysis.
 
@@ -50,21 +51,19 @@ class T1Readings:
         if not isinstance(findings, Findings) or findings.lesions is None:
             return findings
         try:
-            t1 = self._retry(self._study_scans.t1_of, scan, analyzer)
-            if t1 is None:
-                return findings
-            maps = maps_of(self._study_scans, self._retry, t1, analysis.compares)
-            if not set(analysis.compares) <= maps.keys():
-                # Read again meanwhile, or damaged: another reading may find them.
-                self._not_read(scan, "its label maps are damaged, or not stored any more")
-                return findings
-            read = analysis.with_t1(AnalysedScan(t1.scan, t1.report, maps))
-            return checked_findings(findings.model_copy(update={"with_t1": read}))
+            for t1 in self._retry(self._study_scans.t1_scans_for, scan, analyzer):
+                maps = maps_of(self._study_scans, self._retry, t1, analysis.compares)
+                if not set(analysis.compares) <= maps.keys():
+                    # Read again meanwhile, or damaged: another reading may find them.
+                    self._not_read(scan, "its label maps are damaged, or not stored any more")
+                    continue
+                read = analysis.with_t1(AnalysedScan(t1.scan, t1.report, maps))
+                return checked_findings(findings.model_copy(update={"with_t1": read}))
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - see above; also if the memory does not suffice
             self._not_read(scan, type(error).__name__)
-            return findings
+        return findings
 
     def _not_read(self, scan: BrainScan, cause: str) -> None:
         self._log.warning("not read together with its T1 scan", scan_id=scan.key, cause=cause)

@@ -39,20 +39,21 @@ class StudyMember:
 
 
 def is_of_pair(report: BrainReport) -> bool:
-    """Whether a report is on a FLAIR or T1 scan of a study, and not a failed one."""
+    """Whether a report is on a FLAIR or T1 scan of a study, and not a failed one; or may replace
+    one that was."""
     findings = report.findings
-    return (
-        report.study is not None
-        and isinstance(findings, Findings)
-        and findings.quality.verdict is not Verdict.FAIL
+    if report.study is None or not isinstance(findings, Findings):
+        return False
+    return report.revision > 1 or (
+        findings.quality.verdict is not Verdict.FAIL
         and findings.parameters.get(CONTRAST) in (FLAIR, T1)
     )
 
 
-def best_t1(
+def t1_scans_for(
     flair: BrainScan, analyzer: AnalyzerId, members: Iterable[StudyMember]
-) -> StudyMember | None:
-    """The T1 scan that a FLAIR scan is read together with; None if there is none.
+) -> list[StudyMember]:
+    """The T1 scans that a FLAIR scan can be read together with, the best one first.
 
     Both are of the same study of the same subject, from the same Fr-PACS, and were read by the same
     version of the analyzer; the report on the T1 scan has not failed, and has label maps.
@@ -62,11 +63,8 @@ def best_t1(
         analyzer: that reads it.
         members: analysed scans, of this study or others.
     """
-    fitting = [
-        one for one in _t1_scans(flair, f"{analyzer.name} {analyzer.version}", members)
-        if one.has_maps
-    ]  # fmt: skip
-    return min(fitting, key=lambda one: one.rank, default=None)
+    found = _t1_scans(flair, f"{analyzer.name} {analyzer.version}", members)
+    return sorted((one for one in found if one.has_maps), key=lambda one: one.rank)
 
 
 def better_t1(flair: StudyMember, members: Iterable[StudyMember]) -> StudyMember | None:

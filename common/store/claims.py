@@ -150,6 +150,9 @@ class Claims(Claiming):
         lost = self._finish(claims, FINISH) if claims else set()
         self._db.feed.tell(*_done(claims, lost))
         if lost:
+            late = [report for report in reports if report.key in lost]
+            if pair:
+                self._pairs.send_back(studies_of(late), anew=lost)
             self._reconciliation.reconcile(list(lost))
             self._recorder.note(Kind.REPORT, sorted(lost), outcome="claim lost")
         return lost

@@ -56,21 +56,24 @@ class Reconciliation:
 
     def _adopt_late(self, wanted: Document) -> None:
         """Give scans whose reanalysis had failed for good the revision of a report that an earlier
-        owner wrote late. Both look after they have written, so the second one sees the first."""
+        owner wrote late. Both look after they have written, so the second one sees the first. Then
+        look at the studies of all whose reanalysis failed."""
         went_back = {"report_generated": ReportGenerated.DONE, "reanalysis_error": {"$ne": None}}
         back = find(self._db.scans_fast, {**wanted, **went_back}, {"revision": 1})
-        adopted = []
+        if not back:
+            return
+        reports = find(
+            self._db.reports_fast, {"_id": {"$in": [one["_id"] for one in back]}}, _FIELDS
+        )
+        reported = _revisions(reports)
         for key, revision in _revisions(back).items():
-            late = {"_id": key, "revision": revision + 1}
-            report = self._db.reports_fast.find_one(late, _FIELDS)
-            if report is not None:
+            if reported.get(key) == revision + 1:
                 these = {"_id": key, **went_back, **of_revision(revision)}
                 change = {"$set": {"revision": revision + 1}, "$unset": {"reanalysis_error": 1}}
                 self._db.scans.update_one(these, change)
                 self._db.feed.tell(scans_to_look_up([key]))
-                adopted.append(report)
-        # Whoever wrote it found that it was not its scan's report.
-        self._pairs.send_back(_studies_to_look_at(adopted, {one["_id"] for one in adopted}))
+        # Who looked at the study meanwhile left them to the reanalysis.
+        self._pairs.send_back(_studies_to_look_at(reports, {one["_id"] for one in reports}))
 
     def finish_reported(self, idle: Mapping[str, int]) -> set[str]:
         """As ``reconcile``, for scans that are known to be idle: each with its revision. Only a
@@ -124,7 +127,7 @@ def _studies_to_look_at(reports: Sequence[Document], keys: set[str]) -> set[str]
     """The studies of the reports on these scans; without those that are damaged."""
     contents = [one.get("report") for one in reports if one["_id"] in keys and one.get(LOOK)]
     studies = [one.get("study") for one in contents if isinstance(one, dict)]
-    return {one for one in studies if isinstance(one, str)}
+    return {one for one in studies if type(one) is str}  # BSON's code is a str, and no key
 
 
 def _revisions(found: Sequence[Document]) -> dict[str, int]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from common.domain.scan import BrainScan
-from common.domain.study_pairs import CONTRAST, StudyMember
+from common.domain.study_pairs import CONTRAST, FLAIR, T1, StudyMember
 from common.domain.types import Document
 from common.store.connection import BY_ID, Connection
 from common.store.damage import find
@@ -18,13 +18,15 @@ READ_WITH = "read_with"
 """Field of a FLAIR scan: the report on a T1 scan because of which it was last scheduled for
 reanalysis, as ``StoredMember.reading``. It is scheduled once for each."""
 
-_SCANS_MAX = 500
-"""Scans of a study that are looked at."""
+_SCANS_MAX = 10_000
+"""Scans of a study that are looked at: far more than one has."""
+_AT_ONCE = 500
 _SCAN_FIELDS = dict.fromkeys(("scan", "report_generated", "revision", READ_WITH), 1)
+_CONTRAST = f"report.findings.parameters.{CONTRAST}"
 _REPORT_FIELDS = dict.fromkeys(
     (
         *("revision", "labels.fence", "report.analyzer", "report.findings.quality.verdict"),
-        *(f"report.findings.parameters.{CONTRAST}", "report.findings.with_t1.t1_scan"),
+        *(_CONTRAST, "report.findings.with_t1.t1_scan"),
     ),
     1,
 )
@@ -57,26 +59,34 @@ class StudyMembers:
 
     @translated
     def of(self, studies: Collection[str]) -> list[StoredMember]:
-        """The scans of these studies that have a report, in any state; without damaged ones.
+        """The FLAIR and T1 scans of these studies that have a report, in any state; without damaged
+        ones.
 
         A report counts as soon as it is durable, before its scan is ``'Done'``: of two scans that
         are analysed at the same time, the second one to write its report sees the first.
         """
-        # States with local read concern: the decision must take the latest writes into account.
-        # Reports not: whoever is told of one must find it, and finds durable ones only.
-        scans = find(
-            self._db.scans_fast,
-            {"scan.study": {"$in": sorted(studies)}},
-            _SCAN_FIELDS,
-            hint=STUDY,
-            limit=_SCANS_MAX * len(studies),
+        keys = [key for study in sorted(studies) for key in self._keys(study)]
+        chunks = [keys[n : n + _AT_ONCE] for n in range(0, len(keys), _AT_ONCE)]
+        return [member for chunk in chunks for member in self._members(chunk)]
+
+    def _keys(self, study: str) -> list[str]:
+        found = find(
+            self._db.scans_fast, {"scan.study": study}, {"_id": 1}, hint=STUDY, limit=_SCANS_MAX
         )
-        keys = [one["_id"] for one in scans if isinstance(one["_id"], str)]
-        if not keys:
+        return [one["_id"] for one in found if isinstance(one["_id"], str)]
+
+    def _members(self, keys: list[str]) -> list[StoredMember]:
+        # Only durable reports: whoever is told of one must find it.
+        wanted = {"_id": {"$in": keys}, _CONTRAST: {"$in": [FLAIR, T1]}}
+        reports = {
+            one["_id"]: one for one in find(self._db.reports, wanted, _REPORT_FIELDS, hint=BY_ID)
+        }
+        if not reports:
             return []
-        found = find(self._db.reports, {"_id": {"$in": keys}}, _REPORT_FIELDS, hint=BY_ID)
-        reports = {one["_id"]: one for one in found}
-        members = [_member(scan, reports[scan["_id"]]) for scan in scans if scan["_id"] in reports]
+        # States with local read concern: the decision must take the latest writes into account.
+        these = {"_id": {"$in": list(reports)}}
+        scans = find(self._db.scans_fast, these, _SCAN_FIELDS, hint=BY_ID)
+        members = [_member(scan, reports[scan["_id"]]) for scan in scans]
         return [one for one in members if one is not None]
 
 

@@ -9,6 +9,8 @@ report should name a T1 scan and does not. So nothing is lost:
 * A kill before the look leaves a scan that is not ``'Done'``, so somebody looks later: the
   processor that claims it next, or ``Reconciliation``, which looks as well before it sets such a
   scan ``'Done'``. The report says that it is to be looked at (``LOOK``).
+* A FLAIR scan that waits for a reanalysis, or is read again, is left to it. If that fails for good,
+  whoever says so looks.
 * A kill after the FLAIR scan was sent back repeats the look. The FLAIR scan then has a revision
   above that of its report, so it is left alone.
 
@@ -28,7 +30,7 @@ from common.domain.report import BrainReport
 from common.domain.states import ReportGenerated
 from common.domain.study_pairs import better_t1, is_of_pair
 from common.domain.types import Document
-from common.store.claim_documents import reanalysis_update
+from common.store.claim_documents import CHOSEN, reanalysis_update
 from common.store.collections import Notification
 from common.store.connection import Connection
 from common.store.documents import HAS_VOXELS, of_revision
@@ -49,9 +51,15 @@ class StudyPairs:
         self._recorder = recorder
 
     @translated
-    def send_back(self, studies: Collection[str]) -> set[str]:
+    def send_back(self, studies: Collection[str], anew: Collection[str] = ()) -> set[str]:
         """Look at these studies, and schedule their FLAIR scans for reanalysis where needed,
-        durably and recorded; returns the keys of those. Repeatable."""
+        durably and recorded; returns the keys of those. Repeatable.
+
+        Args:
+            studies: the studies.
+            anew: scans whose report was written late, by a claim that was lost: it may have taken
+                the place of the report that they were sent back for.
+        """
         if not studies:
             return set()
         members = self._members.of(studies)
@@ -62,8 +70,9 @@ class StudyPairs:
             if t1 is None or one.state not in _STATES or one.revision != one.reported:
                 continue
             read_with = found[t1.scan.key].reading
-            if one.read_with != read_with and self._schedule(one, read_with):
-                sent.add(one.member.scan.key)
+            key = one.member.scan.key
+            if (one.read_with != read_with or key in anew) and self._schedule(one, read_with):
+                sent.add(key)
         return sent
 
     def _schedule(self, flair: StoredMember, read_with: str) -> bool:
@@ -86,9 +95,13 @@ class StudyPairs:
             cause="a T1 scan of its study was analysed",
         )
         self._recorder.wait_durable()
+        is_chosen = {"$ne": [{"$type": f"${CHOSEN}"}, "missing"]}
+        analyzer = {"$literal": flair.member.analyzer}
         change: list[Document] = [
             *reanalysis_update(flair.revision),
             {"$set": {READ_WITH: {"$literal": read_with}}},
+            # Another choice was for a reanalysis that failed.
+            {"$set": {CHOSEN: {"$cond": [is_chosen, analyzer, "$$REMOVE"]}}},
             {"$unset": ["lease_until", "notice"]},
         ]
         if not self._db.scans.update_one(wanted, change).modified_count:

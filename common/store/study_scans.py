@@ -2,12 +2,14 @@
 
 from common.domain.report import AnalyzerId
 from common.domain.scan import BrainScan
-from common.domain.study_pairs import best_t1
+from common.domain.study_pairs import t1_scans_for
 from common.store.connection import Connection
 from common.store.labels import CurrentLabels
 from common.store.other_scans import OtherScan, OtherScans, source_of
 from common.store.report_reader import CurrentReports
 from common.store.study_members import StudyMembers
+
+_T1_SCANS = 3
 
 
 class StudyScans(OtherScans):
@@ -23,20 +25,22 @@ class StudyScans(OtherScans):
         super().__init__(connection, reports, labels)
         self._members = members
 
-    def t1_of(self, flair: BrainScan, analyzer: AnalyzerId) -> OtherScan | None:
-        """The T1 scan that a FLAIR scan is read together with (``best_t1``); None if there is none,
-        or the FLAIR scan is of no study.
+    def t1_scans_for(self, flair: BrainScan, analyzer: AnalyzerId) -> list[OtherScan]:
+        """The T1 scans that a FLAIR scan can be read together with, the best one first, at most
+        three (``study_pairs.t1_scans_for``); none if the FLAIR scan is of no study.
 
         Args:
             flair: the header of the FLAIR scan.
             analyzer: that reads it.
         """
         if flair.study is None:
-            return None
-        found = best_t1(flair, analyzer, [one.member for one in self._members.of([flair.study])])
-        if found is None:
-            return None
-        reports = self._reports.of(source_of(found.scan), [found.scan.key])
-        if not reports or reports[0].analyzer != analyzer:
-            return None  # it was read again meanwhile
-        return OtherScan(found.scan, reports[0])
+            return []
+        members = [one.member for one in self._members.of([flair.study])]
+        found = {
+            one.scan.key: one.scan for one in t1_scans_for(flair, analyzer, members)[:_T1_SCANS]
+        }
+        if not found:
+            return []
+        reports = self._reports.of(source_of(flair), [*found])
+        # Without those that were read again meanwhile.
+        return [OtherScan(found[one.key], one) for one in reports if one.analyzer == analyzer]

@@ -15,8 +15,7 @@ from tests.factories import inside
 
 def test_label_maps_have_the_shape_of_their_scan(store: DBManager) -> None:
     done(store, "t1", "t1")
-    t1 = store.study_scans.t1_of(scan_of("flair"), BY)
-    assert t1 is not None
+    [t1] = store.study_scans.t1_scans_for(scan_of("flair"), BY)
     retry = retrying_store(threading.Event(), AvailabilityLog(get_log(), "MongoDB"))
     maps = maps_of(store.study_scans, retry, t1, ("cells", "others"))
     assert list(maps) == ["cells"]

@@ -198,6 +198,18 @@ def test_without_its_label_maps_a_t1_scan_is_not_read(store: DBManager) -> None:
     assert added(store, analysis) is NOTHING_FOUND
 
 
+def test_if_the_label_maps_of_the_best_t1_scan_are_lost_the_next_one_is_taken(
+    store: DBManager,
+) -> None:
+    with processing(store, PairingAnalyzer()):
+        scans = [add(store, "t1", scan_id=name) for name in ("a", "b")]
+        until(lambda: all(is_done(store, scan) for scan in scans))
+    analysis = Analysis(NOTHING_FOUND, with_t1=read_with, compares=("cells",))
+    assert added(store, analysis).with_t1.t1_scan == "a"
+    inside(store, Collection.LABELS).delete_many({"scan_id": scans[0].key})
+    assert added(store, analysis).with_t1.t1_scan == "b"
+
+
 def test_a_scan_without_a_study_asks_nothing_of_the_store(store: DBManager) -> None:
     analysis = Analysis(NOTHING_FOUND, with_t1=read_with, compares=("cells",))
     store.close()  # any call would fail

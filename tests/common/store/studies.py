@@ -69,8 +69,9 @@ def done(
     store: DBManager, scan_id: str, contrast: str, t1_scan: str | None = None, **fields: Any
 ) -> BrainScan:
     """A scan whose report and label maps are written, by a processor that pairs scans."""
+    pair = fields.pop("pair", True)
     claim = claimed(store, scan_id, **fields)
-    complete(store, claim, contrast, t1_scan)
+    complete(store, claim, contrast, t1_scan, pair=pair)
     return claim.scan
 
 

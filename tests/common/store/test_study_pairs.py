@@ -3,14 +3,17 @@
 from collections.abc import Callable
 
 import pytest
+from bson import Code
 
 from common.audit.recorded_command import recorded_command
 from common.commands.verify import verify
+from common.domain.findings import Findings, Quality, Verdict
 from common.domain.report import BrainReport
 from common.domain.scan import BrainScan
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.runtime.logger import get_log
+from common.store import study_members
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.study_members import StoredMember, StudyMembers
@@ -235,6 +238,52 @@ def test_a_scan_that_is_done_by_its_late_report_is_looked_at_first(
     settle(store, flair.scan, "t1")
 
 
+def test_a_t1_scan_that_comes_during_a_reanalysis_that_fails_is_not_lost(store: DBManager) -> None:
+    flair = done(store, "flair", "flair")
+    assert store.revisions.schedule_reanalysis([flair.key], 1, analyzer="bad 7") == 1
+    [claim] = store.claims.claim("me", 5, 60, analyzers=["bad 7"])
+    done(store, "t1", "t1", owner="other")
+    assert state_of(store, flair.key) == IN_PROGRESS
+    assert store.claims.fail(claim, "cause", 0) == DONE
+    assert is_sent_back(store, flair)
+    # Whoever made its report reads it, not the analyzer that failed.
+    assert document_of(store, flair.key)["analyzer_chosen"] == "volume 10"
+    settle(store, flair, "t1")
+
+
+def test_a_t1_scan_that_fails_when_it_is_read_again_is_replaced(store: DBManager) -> None:
+    t1 = done(store, "t1-a", "t1")
+    done(store, "t1-b", "t1")
+    flair = done(store, "flair", "flair", "t1-a")
+    assert store.revisions.schedule_reanalysis([t1.key], 1) == 1
+    claim = claim_of(store, t1.key)
+    failed = Findings(quality=Quality(verdict=Verdict.FAIL), lesions=None)
+    report = report_of(claim, "t1").model_copy(update={"findings": failed})
+    assert store.claims.complete([(claim, report)], pair=True) == set()
+    settle(store, flair, "t1-b")
+
+
+def test_a_scan_with_a_damaged_id_stops_nobody(store: DBManager) -> None:
+    flair = done(store, "flair", "flair")
+    damaged = {**document_of(store, flair.key), "_id": {"a": 1}}
+    inside(store, Collection.SCANS).insert_one(damaged)
+    inside(store, Collection.REPORTS).insert_one({**stored_report(store, flair.key), **damaged})
+    done(store, "t1", "t1")
+    assert is_sent_back(store, flair)
+
+
+def test_many_scans_of_one_study_hide_no_other(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study_members, "_SCANS_MAX", 3)
+    monkeypatch.setattr(study_members, "_AT_ONCE", 2)
+    many, flair = "0" * 16, done(store, "flair", "flair")
+    for n in range(5):
+        done(store, f"other-{n}", "flair", study=many)
+    done(store, "t1", "t1", owner="unpaired", pair=False)
+    assert store.study_pairs.send_back({many, STUDY}) == {flair.key}
+
+
 @pytest.mark.parametrize("late", ["before", "after"])
 def test_a_late_report_of_a_failed_reanalysis_is_looked_at(store: DBManager, late: str) -> None:
     flair = done(store, "flair", "flair")
@@ -265,7 +314,9 @@ def test_a_report_by_a_processor_that_pairs_no_scans_is_not_looked_at(store: DBM
     assert (state_of(store, other.key), revision(store, other.scan)) == (DONE, 1)
 
 
-@pytest.mark.parametrize("report", [7, {"study": 7}, {"study": None}], ids=str)
+@pytest.mark.parametrize(
+    "report", [7, {"study": 7}, {"study": None}, {"study": Code("x")}], ids=str
+)
 def test_a_scan_whose_report_is_damaged_is_done_without_a_look(
     store: DBManager, report: object
 ) -> None:
