@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -20,9 +21,13 @@ _REPORT_FACTS: Document = dict.fromkeys(
     (
         *(*REPORT_FIELDS, "report.findings.lesions.volume_ml"),
         *("report.findings.measures.heart_rate_bpm.value", "labels.maps.name"),
+        "report.findings.parameters.contrast",
     ),
     1,
 )
+
+ReadAs = Literal["flair", "t1"]
+"""The contrast that an analyzer read an image as, whatever its header says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class ScanFacts:
     header: BrainScan | None
     lesion_volume_ml: float | None
     heart_rate_bpm: float | None
+    read_as: ReadAs | None
     labels: tuple[str, ...]
     """Names of the report's label maps."""
     document: Document
@@ -71,16 +77,32 @@ def _facts(document: Document, report: Document | None) -> ScanFacts:
         header=header,
         lesion_volume_ml=_number(report, "lesions", "volume_ml"),
         heart_rate_bpm=_number(report, "measures", "heart_rate_bpm", "value"),
+        read_as=_read_as(report),
         labels=_label_maps(report),
         document=document,
     )
 
 
-def _number(report: Document | None, *path: str) -> float | None:
-    """A number among the findings of a report."""
+def _finding(report: Document | None, *path: str) -> object:
+    """A value among the findings of a report."""
     found: object = report
     for name in ("report", "findings", *path):
         found = found.get(name) if isinstance(found, dict) else None
+    return found
+
+
+def _read_as(report: Document | None) -> ReadAs | None:
+    match _finding(report, "parameters", "contrast"):
+        case "flair":
+            return "flair"
+        case "t1":
+            return "t1"
+    return None
+
+
+def _number(report: Document | None, *path: str) -> float | None:
+    """A number among the findings of a report."""
+    found = _finding(report, *path)
     is_number = isinstance(found, int | float) and not isinstance(found, bool)
     return float(found) if is_number else None  # type: ignore[arg-type]
 

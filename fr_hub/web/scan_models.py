@@ -12,7 +12,7 @@ from common.domain.states import SHOWN
 from common.domain.tenant import Tenant
 from common.domain.types import Identifier
 from common.domain.user import Principal, Right
-from common.store.scan_facts import ScanFacts
+from common.store.scan_facts import ReadAs, ScanFacts
 from common.store.scan_history import Happened
 from common.store.scan_pages import Asked
 from fr_hub.web.access import CurrentTenant, CurrentUser, forbidden, note_fact
@@ -58,6 +58,9 @@ class ScanSummary(Answer):
     session: str | None
     modality: str | None
     contrast: str | None
+    """As the scan's sender knows it."""
+    read_as: ReadAs | None
+    """The contrast that the analyzer read the image as."""
     scan_type: str | None
     kind: Literal["image", "signal"] | None
     signal: SignalFacts | None
@@ -203,6 +206,7 @@ def _summary(facts: ScanFacts) -> dict[str, object]:
         **{name: getattr(header, name, None) for name in _FROM_HEADER},
         "signal": None if header is None or header.signal is None else dict(header.signal),
         "contrast": None if header is None else header.declared_contrast,
+        "read_as": facts.read_as,
         "state": known_state(facts.listed.state),
         "verdict": one_of(Verdict, facts.listed.verdict),
         "priority": one_of(Priority, facts.listed.priority),

@@ -81,6 +81,7 @@ def make_head(
     lesions: int = 2,
     follow_up: FollowUp | None = None,
     with_t1: WithT1 | None = None,
+    read_as: str | None = None,
     **overrides: Any,
 ) -> str:
     """A scan that is done, with so many of the lesions in its report; its key."""
@@ -88,7 +89,9 @@ def make_head(
     fields = {"scan_type": "volume", "shape": SHAPE, "affine": AFFINE, "modality": "MR"}
     voxels = image.tobytes(order="F")
     [scan] = make_claimable(store, 1, **{**fields, "voxels": voxels, **overrides})
-    _report(store, scan.key, lesions, follow_up=follow_up, with_t1=with_t1)
+    parameters = {} if read_as is None else {"contrast": read_as}
+    compared = {"follow_up": follow_up, "with_t1": with_t1}
+    _report(store, scan.key, lesions, parameters=parameters, **compared)
     return scan.key
 
 

@@ -80,6 +80,25 @@ def test_scans_with_lesions_are_found(admin: Page, store: DBManager) -> None:
     expect(links[1]).to_be_visible()
 
 
+def test_scans_without_a_contrast_in_their_header_show_what_they_were_read_as(
+    admin: Page, web: WebProcess, store: DBManager
+) -> None:
+    t1 = make_head(store, lesions=0, read_as="t1", subject="sub-1")
+    flair = make_head(store, lesions=0, read_as="flair", subject="sub-1")
+    rows = {key: admin.get_by_role("row").filter(has_text=scan_id_of(key)) for key in (t1, flair)}
+    expect(rows[t1].locator(".cell-kind")).to_contain_text("MR T1")
+    expect(rows[t1].locator(".cell-result")).to_contain_text("none seen (T1)")
+    expect(rows[flair].locator(".cell-kind")).to_contain_text("MR FLAIR")
+    expect(rows[flair].locator(".cell-result")).to_contain_text("0 lesions")
+    admin.goto(f"{web.address}/scans/{flair}")
+    kind = admin.locator("dt", has_text="Kind").locator("+ dd")
+    expect(kind).to_have_text("volume, MR, FLAIR")
+    others = admin.get_by_role("region", name="Other scans of this subject")
+    expect(others).to_contain_text(f"{scan_id_of(t1)[:8]}, T1")
+    others.get_by_role("link", name="Compare").click()
+    expect(admin.get_by_role("heading", name=f"Scan {scan_id_of(t1)[:8]}, T1")).to_be_visible()
+
+
 @pytest.mark.long
 def test_many_scans_are_erased_after_a_preview_with_an_outcome_for_each(
     admin: Page, store: DBManager

@@ -21,5 +21,13 @@ def test_a_damaged_header_or_report_leaves_the_rest(store: DBManager) -> None:
         reports.update_one({"_id": report.key}, {"$set": {lesions: stored}})
         [one] = store.scan_pages.these(HERE, [report.key])
         assert one.lesion_volume_ml == shown
+    contrast = "report.findings.parameters.contrast"
+    for stored, shown in (("t1", "t1"), ("flair", "flair"), ("t2", None), (1, None), ([], None)):
+        reports.update_one({"_id": report.key}, {"$set": {contrast: stored}})
+        [one] = store.scan_pages.these(HERE, [report.key])
+        assert one.read_as == shown
+    reports.update_one({"_id": report.key}, {"$set": {"report.findings.parameters": "t1"}})
+    [one] = store.scan_pages.these(HERE, [report.key])
+    assert one.read_as is None
     inside(store).delete_one({"_id": scan.key})
     assert store.scan_pages.these(HERE, [scan.key]) == []

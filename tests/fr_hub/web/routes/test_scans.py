@@ -89,6 +89,20 @@ def test_an_ecg_has_its_signal_and_no_lesions(store: DBManager, reader: TestClie
     assert ",ecg,0.016,I; II,2," in reader.get("/api/v1/reports.csv").text
 
 
+def test_a_list_has_the_contrast_that_an_image_was_read_as(
+    store: DBManager, reader: TestClient
+) -> None:
+    [waiting] = make_claimable(store, 1)
+    assert reader.get(f"{SCANS}/{waiting.key}").json()["read_as"] is None
+    [claim] = store.claims.claim("w", 1, 60)
+    made = make_report(claim.scan)
+    findings = made.findings.model_copy(update={"parameters": {"contrast": "t1"}})
+    store.claims.complete([(claim, made.model_copy(update={"findings": findings}))])
+    [one] = reader.get(SCANS).json()["items"]
+    assert (one["contrast"], one["read_as"]) == (None, "t1")
+    assert reader.get(f"{SCANS}/{waiting.key}").json()["read_as"] == "t1"
+
+
 def test_pages_follow_each_other_by_cursors(store: DBManager, reader: TestClient) -> None:
     made = [scan.key for scan in make_claimable(store, 5, subject="sub-1")]
     for query in ({}, {"text": "sub-"}, {"subject": "sub-1", "verdict": "pass"}):

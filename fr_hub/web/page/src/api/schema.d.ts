@@ -3976,7 +3976,10 @@ export interface components {
              * @description Why it failed, for good or at its last attempt.
              */
             cause: string | null;
-            /** Contrast */
+            /**
+             * Contrast
+             * @description As the scan's sender knows it.
+             */
             contrast: string | null;
             /**
              * Delivered
@@ -4024,6 +4027,11 @@ export interface components {
             priority: components["schemas"]["Priority"] | null;
             /** Problems */
             problems: string[];
+            /**
+             * Read As
+             * @description The contrast that the analyzer read the image as.
+             */
+            read_as: ("flair" | "t1") | null;
             /** Received At */
             received_at: string | null;
             /** Revision */
@@ -4146,7 +4154,10 @@ export interface components {
              * @description Why it failed, for good or at its last attempt.
              */
             cause: string | null;
-            /** Contrast */
+            /**
+             * Contrast
+             * @description As the scan's sender knows it.
+             */
             contrast: string | null;
             /**
              * Delivered
@@ -4178,6 +4189,11 @@ export interface components {
             priority: components["schemas"]["Priority"] | null;
             /** Problems */
             problems: string[];
+            /**
+             * Read As
+             * @description The contrast that the analyzer read the image as.
+             */
+            read_as: ("flair" | "t1") | null;
             /** Received At */
             received_at: string | null;
             /** Revision */

@@ -55,3 +55,8 @@ export function sizeText({ kind, shape, signal }: Sized): string {
   const long = hz ? durationText(samples / hz, 1) : countText(samples, "sample");
   return `${long}, ${countText(leads, "lead")}`;
 }
+
+/** The contrast of an image, such as `T1`: as its sender knows it, or else as it was read. */
+export function contrastOf(scan: { contrast: string | null; read_as: string | null }): string {
+  return (scan.contrast ?? scan.read_as)?.toUpperCase() ?? "";
+}

@@ -5,6 +5,7 @@ import { Link, useSearchParams } from "react-router";
 
 import { Button } from "../parts/button";
 import { Empty, Loading } from "../parts/empty";
+import { contrastOf } from "../parts/formats";
 import { Note } from "../parts/note";
 import { Page } from "../parts/page";
 import { Problem } from "../parts/problem";
@@ -149,6 +150,7 @@ function LoadedSide({ scan, revision, cursor, onCursor }: LoadedSideProps) {
         <Link to={`/scans/${encodeURIComponent(scan.key)}`}>
           Scan {scan.scan_id.slice(0, 8)}
           {scan.session && `, ${scan.session}`}
+          {contrastOf(scan) && `, ${contrastOf(scan)}`}
           {revision !== null && `, revision ${revision}`}
         </Link>
       </h2>

@@ -1,4 +1,4 @@
-import { durationText, numberText, sizeText } from "../parts/formats";
+import { contrastOf, durationText, numberText, sizeText } from "../parts/formats";
 import { Time } from "../parts/time";
 import type { Scan } from "./scan-api";
 
@@ -33,7 +33,7 @@ export function Facts({ scan }: { scan: Scan }) {
     ["Study", scan.study],
     ["Series", scan.series],
     ["Session", scan.session],
-    ["Kind", [scan.scan_type, scan.modality, scan.contrast].filter(Boolean).join(", ")],
+    ["Kind", [scan.scan_type, scan.modality, contrastOf(scan)].filter(Boolean).join(", ")],
     ...(scan.kind === "signal" ? signalFacts(scan) : imageFacts(scan)),
     ["Priority", scan.priority],
     ["Received", scan.received_at && <Time key="received" at={scan.received_at} />],

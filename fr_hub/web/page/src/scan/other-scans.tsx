@@ -1,5 +1,6 @@
 import { Link } from "react-router";
 
+import { contrastOf } from "../parts/formats";
 import { StateTag } from "../parts/tag";
 import { Time } from "../parts/time";
 import { type Scan, useOtherScans } from "./scan-api";
@@ -19,6 +20,7 @@ export function OtherScans({ scan }: { scan: Scan }) {
               <Link to={`/scans/${encodeURIComponent(other.key)}`}>
                 {other.scan_id.slice(0, 8)}
                 {other.session && `, ${other.session}`}
+                {contrastOf(other) && `, ${contrastOf(other)}`}
               </Link>
               <StateTag state={other.state} />
               <span className="muted">

@@ -2,7 +2,7 @@ import type { ChangeEvent, CSSProperties, MouseEvent } from "react";
 import { Link } from "react-router";
 
 import type { ScanSummary } from "../api/types";
-import { countText, sizeText } from "../parts/formats";
+import { contrastOf, countText, sizeText } from "../parts/formats";
 import { StateTag, VerdictTag } from "../parts/tag";
 import { Time } from "../parts/time";
 
@@ -18,7 +18,7 @@ interface Props {
 
 function kindOf(scan: ScanSummary): string {
   if (scan.kind === "signal") return scan.modality ?? "ECG";
-  return [scan.modality, scan.contrast?.toUpperCase()].filter(Boolean).join(" ") || "–";
+  return [scan.modality, contrastOf(scan)].filter(Boolean).join(" ") || "–";
 }
 
 /** What was found, and what that is: lesions of a head, the heart rate of an ECG. */
@@ -31,7 +31,7 @@ function resultOf(scan: ScanSummary): { text: string; title: string } {
 function lesionsOf(scan: ScanSummary): string {
   if (scan.lesions === null) return "–";
   // Most lesions would be missed there, so that none was seen says little.
-  if (scan.lesions === 0 && scan.contrast === "t1") return "none seen (T1)";
+  if (scan.lesions === 0 && [scan.read_as, scan.contrast].includes("t1")) return "none seen (T1)";
   const count = countText(scan.lesions, "lesion");
   const volume = scan.lesion_volume_ml;
   return scan.lesions === 0 || volume === null ? count : `${count}, ${volume.toFixed(1)} ml`;
