@@ -231,10 +231,15 @@ class Lesions(AlwaysValid):
 MISSED_ON_T1 = "most lesions would be missed on T1"
 
 
+def about_missed(lesions: Lesions, quality: AnyQuality) -> str | None:
+    """What the count of lesions leaves out; None if nothing is known of."""
+    # Analyzers before version 7 of 'volume' left out ``missed``.
+    return lesions.missed or (MISSED_ON_T1 if "t1" in quality.flags else None)
+
+
 def about_absence(lesions: Lesions, quality: AnyQuality) -> str:
     """What a report says if it lists no lesion: that there is none only where one would be seen."""
-    # Analyzers before version 7 of 'volume' left out ``missed``.
-    missed = lesions.missed or (MISSED_ON_T1 if "t1" in quality.flags else None)
+    missed = about_missed(lesions, quality)
     return "none found" if missed is None else f"none seen; {missed}"
 
 

@@ -18,6 +18,7 @@ from common.domain.findings import (
     Verdict,
     Volumes,
     about_absence,
+    about_missed,
 )
 from common.domain.follow_up_text import follow_up_lines
 from common.domain.further_reading import READINGS
@@ -154,8 +155,9 @@ def _lesions(lesions: Lesions, quality: Quality) -> Iterator[str]:
         yield f"Lesions:   {one_line(about_absence(lesions, quality))}"
         return
     total = f", {in_ml(lesions.volume_ml)} in total" if lesions.volume_ml is not None else ""
-    missed = f"; {one_line(lesions.missed)}" if lesions.missed is not None else ""
-    yield f"Lesions:   {lesions.count}{total}{missed}"
+    missed = about_missed(lesions, quality)
+    remark = f"; {one_line(missed)}" if missed is not None else ""
+    yield f"Lesions:   {lesions.count}{total}{remark}"
     if lesions.by_size is not None:
         sizes = (f"{getattr(lesions.by_size, field)} of {name}" for field, name in _SIZES)
         yield f"           by size: {', '.join(sizes)}"

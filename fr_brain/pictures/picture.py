@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.domain.findings import Lesion, about_absence
+from common.domain.findings import Lesion, about_absence, about_missed
 from common.domain.report import NOTICE, PICTURE_BYTES_MAX, BrainReport
 from common.domain.report_text import volumes_text
 from common.domain.scan import BrainScan
-from common.domain.text_lines import in_ml
+from common.domain.text_lines import in_ml, one_line
 from fr_brain.analyzers.base import Overlay
 from fr_brain.pictures.canvas import BRAIN, CUT, DIM, LESION, TEXT, Canvas, Colour, to_grey
 from fr_brain.pictures.planes import (
@@ -336,6 +336,9 @@ def _headlines(report: BrainReport) -> list[tuple[str, Colour]]:
             found = f"lesions: {about_absence(lesions, quality)}"
         if lesions.count and lesions.volume_ml is not None:
             found += f", {in_ml(lesions.volume_ml)}"
+        missed = about_missed(lesions, quality)
+        if lesions.count and missed is not None:
+            found += f"; {one_line(missed)}"
     analyzer = f"{report.analyzer.name} {report.analyzer.version}"
     lines = [(f"{found}   |   quality: {quality.verdict}   |   {analyzer}", TEXT)]
     if quality.reasons:

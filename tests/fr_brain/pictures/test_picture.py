@@ -316,3 +316,20 @@ def test_the_headline_does_not_call_absent_what_a_t1_does_not_show() -> None:
     said = headline(("t1",), MISSED_ON_T1)
     assert said == headline(("t1",), None)  # as reports were before there was a field
     assert said != headline((), None)
+
+
+def test_the_headline_says_that_lesions_are_missed_beside_those_that_were_found() -> None:
+    voxels, _ = box_with_lesion((60, 70, 50), (40, 20, 35))
+    scan = scan_of(voxels)
+
+    def headline(missed: str | None, *flags: str) -> Array:
+        one = Lesion(voxels=27, volume_ml=0.866, centroid_voxel=(40, 20, 35), centroid_mm=None)
+        found = Lesions(count=1, voxels=27, volume_ml=0.866, missed=missed, largest=(one,))
+        quality = Quality(verdict=Verdict.WARN, reasons=("It is a T1.",), flags=flags)
+        report = make_report(scan, findings=Findings(quality=quality, lesions=found))
+        return pixels(draw_picture(report, scan, voxels))[:30]
+
+    said = headline(MISSED_ON_T1)
+    assert not np.array_equal(said, headline(None))
+    assert np.array_equal(said, headline(None, "t1"))
+    assert (said[:, -12:] == said[0, 0]).all()  # it fits
