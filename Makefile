@@ -35,7 +35,7 @@ endif
 
 help: ## List the targets and variables
 	@echo "Targets:"
-	@awk -F ':.*## ' '/^[a-z_-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9_-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "Variables (make all SCANS=20, or in the environment or .env):"
 	@sed -nE 's/^#  (([A-Z_]+)? +)/  \1/p' $(MAKEFILE_LIST)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -246,6 +247,21 @@ def test_make_refuses_a_secret_on_its_command_line_and_prints_no_word_of_it(
         assert f"{name}: the command line is visible to all users" in made.stderr
         assert f"{name}_FILE" in made.stderr
         assert "hush" not in made.stderr + made.stdout
+
+
+def test_make_help_lists_each_target_with_a_description() -> None:
+    described = re.findall(r"^([^:\s]+):.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    made = subprocess.run(
+        ["make", "help"],  # noqa: S607
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "evaluate-with-t1" in described
+    assert re.findall(r"^  make (\S+) ", made.stdout, re.MULTILINE) == described
 
 
 def test_make_takes_a_secret_from_the_environment_and_other_settings_as_ever() -> None:
