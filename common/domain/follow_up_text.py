@@ -17,7 +17,7 @@ def follow_up_lines(follow_up: FollowUp) -> Iterator[str]:
         f"{follow_up.previous_acquired_at.date()}, {follow_up.days:.0f} days earlier"
     )
     if follow_up.withheld is not None:
-        yield wrapped(_INDENT, f"not compared: {one_line(follow_up.withheld)}")
+        yield wrapped(_INDENT, f"Not compared. {one_line(follow_up.withheld)}")
         return
     counts = [f"{getattr(follow_up, change)} {change}" for change in LesionChange]
     if follow_up.new and follow_up.new_ml is not None:

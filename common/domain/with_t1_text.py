@@ -14,7 +14,7 @@ def with_t1_lines(with_t1: WithT1) -> Iterator[str]:
     """The lines of a report's text about the T1 scan."""
     yield f"With T1:   scan {with_t1.t1_scan} of the same study"
     if with_t1.withheld is not None:
-        yield wrapped(_INDENT, f"not read together: {one_line(with_t1.withheld)}")
+        yield wrapped(_INDENT, f"Not read together. {one_line(with_t1.withheld)}")
         return
     percent = with_t1.intracranial_difference_percent
     if with_t1.t1_intracranial_ml is not None and percent is not None:
@@ -25,12 +25,13 @@ def with_t1_lines(with_t1: WithT1) -> Iterator[str]:
     if with_t1.doubt is not None:
         yield wrapped(_INDENT, f"doubtful: {one_line(with_t1.doubt)}")
     if volumes := _volumes(with_t1):
-        yield wrapped(_INDENT, f"on T1, lesions as white matter: {volumes}")
+        yield wrapped(_INDENT, f"volumes on T1 if lesions count as white matter: {volumes}")
     if with_t1.lesions:
-        shown = [f"lesion {n.id} {100 * n.not_white:.0f} %" for n in with_t1.lesions]
+        shown = [f"#{n.id} {100 * n.not_white:.0f} %" for n in with_t1.lesions]
         if len(shown) > LESIONS_SHOWN:
             shown = [*shown[:LESIONS_SHOWN], f"{len(shown) - LESIONS_SHOWN} more in the JSON"]
-        yield wrapped(_INDENT, f"not labelled white matter on T1: {', '.join(shown)}")
+        share = "share of each lesion that is not labelled white matter on T1"
+        yield wrapped(_INDENT, f"{share}: {', '.join(shown)}")
 
 
 def _volumes(with_t1: WithT1) -> str:
@@ -40,7 +41,7 @@ def _volumes(with_t1: WithT1) -> str:
         ("CSF", with_t1.csf_ml, with_t1.from_csf_ml),
     )
     return ", ".join(
-        f"{name} {in_ml(ml)}{f' ({in_ml(less)} less)' if less else ''}"
+        f"{name} {in_ml(ml)}{f' ({in_ml(less)} less than without)' if less else ''}"
         for name, ml, less in named
         if ml is not None
     )

@@ -52,4 +52,4 @@ def test_of_many_changes_the_first_are_listed() -> None:
 
 def test_scans_that_are_not_compared_have_the_reason() -> None:
     told = lines(withheld="The head\nwas not found.")
-    assert told[1:] == ["           not compared: The head was not found."]
+    assert told[1:] == ["           Not compared. The head was not found."]

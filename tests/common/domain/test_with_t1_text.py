@@ -29,9 +29,9 @@ def test_volumes_and_lesions_are_told() -> None:
     assert lines(**MEASURED) == [
         "With T1:   scan scan-1 of the same study",
         "           intracranial 1510 ml on T1, 0.4 % less than on FLAIR",
-        "           on T1, lesions as white matter: grey matter 766 ml (6.10 ml less), "
-        "white matter 512 ml,\n           CSF 249 ml",
-        "           not labelled white matter on T1: lesion 1 93 %, lesion 2 5 %",
+        "           volumes on T1 if lesions count as white matter: grey matter 766 ml (6.10 ml "
+        "less than\n           without), white matter 512 ml, CSF 249 ml",
+        "           share of each lesion that is not labelled white matter on T1: #1 93 %, #2 5 %",
     ]
 
 
@@ -48,7 +48,7 @@ def test_of_many_lesions_the_largest_are_told() -> None:
 
 def test_scans_that_are_not_read_together_have_the_reason() -> None:
     assert lines(withheld="They do\nnot fit.")[1:] == [
-        "           not read together: They do not fit."
+        "           Not read together. They do not fit."
     ]
     assert lines() == ["With T1:   scan scan-1 of the same study"]
 

@@ -31,7 +31,7 @@ export function FollowUpCard({ report, onShow }: Props) {
         earlier.
       </p>
       {followUp.withheld ? (
-        <p>The two scans are not compared: {followUp.withheld}</p>
+        <p>Not compared. {followUp.withheld}</p>
       ) : (
         <Changes followUp={followUp} onShow={onShow} />
       )}
