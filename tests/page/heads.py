@@ -95,11 +95,11 @@ def make_head(
     return scan.key
 
 
-def analyse_again(store: DBManager, key: str, lesions: int) -> None:
+def analyse_again(store: DBManager, key: str, lesions: int, **compared: Any) -> None:
     """Add the next revision of a head's report, with so many of the lesions."""
     [revised] = store.revisions.revisions_of([key])
     assert store.revisions.schedule_reanalysis([key], revised.revision) == 1
-    _report(store, key, lesions)
+    _report(store, key, lesions, **compared)
 
 
 def _report(store: DBManager, key: str, lesions: int, **compared: Any) -> None:
@@ -109,11 +109,13 @@ def _report(store: DBManager, key: str, lesions: int, **compared: Any) -> None:
     report = make_report(
         claim.scan,
         revision=claim.revision,
+        subject=claim.scan.subject,
+        study=claim.scan.study,
         analyzer=AnalyzerId(name="volume", version="5"),
         findings=_findings(lesions, **compared),
     )
     maps = packed(lesions=labels * (labels <= lesions), brain=ball)
-    assert not store.claims.complete([(claim, report)], labels={report.key: maps})
+    assert not store.claims.complete([(claim, report)], labels={report.key: maps}, pair=True)
 
 
 def nifti(array: npt.NDArray[Any], affine: Any = None) -> bytes:

@@ -5,13 +5,17 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from common.audit.recorded_command import recorded_command
 from common.domain.follow_up import ChangedLesion, FollowUp, LesionChange
 from common.domain.installed_analyzer import InstalledAnalyzer
 from common.domain.with_t1 import LesionOnT1, WithT1
+from common.runtime.logger import get_log
 from common.store.db_manager import DBManager
 from tests.page.acts import dialog
 from tests.page.browser import WebProcess, another, watched
 from tests.page.heads import LESIONS, analyse_again, make_head, place_of
+
+STUDY = {"subject": "sub-01", "study": "0123456789abcdef"}
 
 
 def mm_of(voxel: tuple[int, int, int]) -> str:
@@ -196,6 +200,46 @@ def test_what_the_t1_scan_of_the_study_shows_is_shown_and_links_both_images(
     admin.get_by_role("application").first.focus()
     admin.keyboard.press("ArrowUp")
     expect(readouts.nth(1)).to_have_attribute("data-mm", turned(readouts.first))
+
+
+def test_a_reading_with_t1_is_one_change_between_two_revisions(
+    admin: Page, web: WebProcess, store: DBManager
+) -> None:
+    key = make_head(store)
+    with_t1 = WithT1(
+        t1_scan="0123456789abcdef0123456789abcdef",
+        t1_revision=1,
+        grey_matter_ml=300,
+        lesions=tuple(LesionOnT1(id=n, not_white=0.5) for n in range(1, 30)),
+        to_t1=((0, -1, 0, 4), (1, 0, 0, 8), (0, 0, 1, -4)),
+    )
+    analyse_again(store, key, 1, with_t1=with_t1)
+    analyse_again(store, key, 1, with_t1=with_t1.model_copy(update={"grey_matter_ml": 301}))
+    admin.goto(f"{web.address}/scans/{key}")
+    admin.get_by_text("What changed between two revisions").click()
+    changes = admin.get_by_role("region", name="Changes")
+    rows = changes.get_by_role("row").filter(has_text="with t1")
+    expect(rows.get_by_role("cell").last).to_have_text(
+        "read together with the same T1 scan; 1 value changed"
+    )
+    admin.get_by_label("From", exact=True).select_option("1")
+    expect(rows.get_by_role("cell")).to_have_text(
+        ["none", f"read together with the T1 scan {with_t1.t1_scan}, revision 1"]
+    )
+    expect(changes.get_by_role("row", name="lesions, count")).to_contain_text("2")
+    assert changes.evaluate("table => table.scrollWidth <= table.clientWidth")
+
+
+def test_the_history_says_why_a_scan_was_analysed_again(
+    admin: Page, web: WebProcess, store: DBManager
+) -> None:
+    with recorded_command(store, "processor", get_log(), 10) as recorded:
+        flair = make_head(recorded, read_as="flair", **STUDY)
+        make_head(recorded, read_as="t1", **STUDY)
+    admin.goto(f"{web.address}/scans/{flair}")
+    history = admin.get_by_role("region", name="History")
+    expect(history).to_contain_text("Reanalysis requested")
+    expect(history).to_contain_text(": a T1 scan of its study was analysed")
 
 
 def turned(readout: Locator) -> str:

@@ -2,6 +2,7 @@ import { useState } from "react";
 import { Link } from "react-router";
 
 import { Field } from "../parts/field";
+import { countText } from "../parts/formats";
 import { Problem } from "../parts/problem";
 import { Time } from "../parts/time";
 import { type ChangedField, type Revision, type Scan, useChanges, useRevisions } from "./scan-api";
@@ -97,7 +98,7 @@ function ChangeTable({ changes, from, to }: ChangeTableProps) {
   if (!changes.length) return <p>Nothing changed between these revisions.</p>;
   return (
     <div className="table-wrap" tabIndex={0} role="region" aria-label="Changes">
-      <table className="table">
+      <table className="table changes">
         <thead>
           <tr>
             <th scope="col">What</th>
@@ -106,7 +107,7 @@ function ChangeTable({ changes, from, to }: ChangeTableProps) {
           </tr>
         </thead>
         <tbody>
-          {changes.map(({ field, before, after }) => (
+          {withT1AsOne(changes).map(({ field, before, after }) => (
             <tr key={field}>
               <th scope="row">{fieldText(field)}</th>
               <td className="wrap-anywhere">{valueText(before)}</td>
@@ -117,6 +118,34 @@ function ChangeTable({ changes, from, to }: ChangeTableProps) {
       </table>
     </div>
   );
+}
+
+const WITH_T1 = "findings.with_t1";
+
+/** The changes, with one for all that the T1 scan of the study adds. */
+function withT1AsOne(changes: ChangedField[]): ChangedField[] {
+  const isOfT1 = ({ field }: ChangedField) => field.startsWith(`${WITH_T1}.`);
+  const ofT1 = changes.filter(isOfT1);
+  const first = changes.findIndex(isOfT1);
+  if (first === -1) return changes;
+  const one: ChangedField = {
+    field: WITH_T1,
+    before: withT1Text(ofT1, "before"),
+    after: withT1Text(ofT1, "after"),
+  };
+  return changes.flatMap((change, n) => (n === first ? one : isOfT1(change) ? [] : change));
+}
+
+function withT1Text(changes: ChangedField[], side: "before" | "after"): string {
+  const find = (name: string) => changes.find(({ field }) => field === `${WITH_T1}.${name}`);
+  const [scan, revision, withheld] = ["t1_scan", "t1_revision", "withheld"].map(find);
+  if (scan && typeof scan[side] !== "string") return "none";
+  const which = scan ? `the T1 scan ${String(scan[side])}` : "the same T1 scan";
+  const of = revision ? `${which}, revision ${String(revision[side])}` : which;
+  const reason = withheld?.[side];
+  return typeof reason === "string"
+    ? `not read together with ${of}. ${reason}`
+    : `read together with ${of}${scan ? "" : `; ${countText(changes.length, "value")} changed`}`;
 }
 
 /** `findings.lesions.largest.0.volume_ml` as `lesions, largest, 1, volume ml`. */

@@ -32,7 +32,7 @@ const WORDS: Record<string, (event: ScanEvent) => [string, Tone]> = {
   notify: (event) => [`${event.peer ?? "Its Fr-PACS"} was notified that the scan failed`, "plain"],
   error: (event) => [`Failed${attempt(event)}${because(event)}`, "bad"],
   requeue: (event) => [`Requeued${by(event)}`, "plain"],
-  schedule_reanalysis: (event) => [`Reanalysis requested${by(event)}`, "plain"],
+  schedule_reanalysis: (event) => [`Reanalysis requested${by(event)}${because(event)}`, "plain"],
   priority: (event) => [
     `Priority changed to ${event.outcome ?? "another one"}${by(event)}`,
     "plain",

@@ -26,11 +26,7 @@ export function WithT1Card({ report }: { report: Report }) {
       <p>
         T1 scan of the same study: <Link to={`/scans/${there}`}>{withT1.t1_scan.slice(0, 8)}</Link>.
       </p>
-      {withT1.withheld ? (
-        <p>Not read together. {withT1.withheld}</p>
-      ) : (
-        <Measures withT1={withT1} />
-      )}
+      {withT1.withheld ? <p>Not read together. {withT1.withheld}</p> : <Measures withT1={withT1} />}
     </section>
   );
 }
