@@ -42,6 +42,9 @@ def test_a_click_on_a_lesion_moves_the_crosshair_and_overlays_are_switched(
     expect(rows.nth(1)).to_contain_text("-24, -26, 31")
     summary = admin.get_by_role("region", name="Lesions", exact=True)
     expect(summary).to_contain_text("2 juxtacortical (3.46 ml)")
+    overlays = admin.get_by_role("group", name="Overlays")
+    expect(overlays.get_by_text("Lesion", exact=True)).to_be_visible()  # what the colour means
+    expect(overlays.get_by_label("Colour of lesion")).to_have_value("#ff4d3d")
     admin.get_by_role("checkbox", name="Brain").check()
     expect(readout).to_contain_text("one")
     admin.get_by_role("checkbox", name="Lesions").uncheck()

@@ -37,18 +37,20 @@ function OverlayControl({ source, look, loading, error, change }: OverlayState) 
       />
       <span className="viewer-colours">
         {look.labels.map((label, n) => (
-          <input
-            key={label.value}
-            type="color"
-            value={label.colour}
-            title={label.title}
-            aria-label={`Colour of ${label.title.toLowerCase()}`}
-            disabled={!look.shown}
-            onChange={(event) => {
-              const colour = event.target.value;
-              change({ labels: look.labels.map((one, m) => (m === n ? { ...one, colour } : one)) });
-            }}
-          />
+          <label key={label.value} className="viewer-colour">
+            <input
+              type="color"
+              value={label.colour}
+              aria-label={`Colour of ${label.title.toLowerCase()}`}
+              disabled={!look.shown}
+              onChange={(event) => {
+                const colour = event.target.value;
+                const labels = look.labels.map((one, m) => (m === n ? { ...one, colour } : one));
+                change({ labels });
+              }}
+            />
+            <span>{label.title}</span>
+          </label>
         ))}
       </span>
       <span className="viewer-overlay-state" role="status">
