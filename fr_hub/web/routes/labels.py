@@ -202,7 +202,7 @@ def _file(
         return part_of(whole, start, end)
 
     return NiftiFile(
-        name=packed.name,
+        name=f"{scan.scan_id}-{packed.name}",
         etag=content_etag(f"{packed.packing.hash}{place} {level} {header.hex()}"),
         header=header,
         voxels_bytes=math.prod(shape),

@@ -137,7 +137,9 @@ def get_report_pdf(
     """The report's text and picture as PDF."""
     report = _report(context, tenant, key, revision)
     picture = context.store.report_reader.picture(tenant, key, report.revision)
-    return _content(request, report_pdf(report, picture), "application/pdf", "report.pdf")
+    return _content(
+        request, report_pdf(report, picture), "application/pdf", f"{report.scan_id}.pdf"
+    )
 
 
 @router.get(

@@ -92,7 +92,7 @@ def _file(context: Context, tenant: CurrentTenant, key: str, level: int) -> Nift
         return part_of(coarser_voxels(scan, made, reader.read(voxels)), start, end)
 
     return NiftiFile(
-        name="voxels",
+        name=scan.scan_id,
         etag=content_etag(f"{scan.voxels_hash} {level} {header.hex()}"),
         header=header,
         voxels_bytes=math.prod(shape) * scan.voxel_bytes,

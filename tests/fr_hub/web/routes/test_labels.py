@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from common.domain.scan_key import scan_id_of
 from common.domain.user import Role
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
@@ -73,7 +74,8 @@ def test_a_map_is_a_nifti_file_on_the_voxels_of_its_scan(
     assert client.get(path, headers={"If-None-Match": etag}).status_code == 304
     small = client.get(f"{path}.gz")
     assert gzip.decompress(small.content) == whole.content
-    assert small.headers["content-disposition"] == 'attachment; filename="tissues.nii.gz"'
+    file = f"{scan_id_of(key)}-tissues.nii.gz"
+    assert small.headers["content-disposition"] == f'attachment; filename="{file}"'
     other = client.get(f"{SCANS}/{key}/labels/lesions.nii")
     assert other.headers["etag"] != etag
 

@@ -75,6 +75,13 @@ def test_a_picture_is_sent_as_it_is_stored(store: DBManager, reader: TestClient)
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+def test_a_pdf_is_named_after_its_scan(store: DBManager, reader: TestClient) -> None:
+    [report] = make_reports(store, 1)
+    answer = reader.get(f"{SCANS}/{report.key}/report.pdf")
+    name = f'attachment; filename="{report.scan_id}.pdf"'
+    assert answer.headers["content-disposition"] == name
+
+
 def test_another_tenants_report_answers_as_one_that_is_not_there(
     store: DBManager, client_of: ClientOf
 ) -> None:

@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from common.domain.scan_key import scan_id_of
 from common.domain.user import Role
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
@@ -46,6 +47,8 @@ def test_a_scan_is_a_nifti_file_that_takes_ranges(key: str, client_of: ClientOf)
     known = {"If-None-Match": etag}
     assert client.get(f"{SCANS}/{key}/voxels.nii", headers=known).status_code == 304
     packed = client.get(f"{SCANS}/{key}/voxels.nii.gz")
+    file = f"{scan_id_of(key)}.nii.gz"
+    assert packed.headers["content-disposition"] == f'attachment; filename="{file}"'
     assert packed.headers["content-type"] == "application/gzip"
     assert gzip.decompress(packed.content) == whole.content
     assert packed.headers["etag"] != etag
