@@ -22,10 +22,10 @@ def test_a_damaged_header_or_report_leaves_the_rest(store: DBManager) -> None:
         [one] = store.scan_pages.these(HERE, [report.key])
         assert one.lesion_volume_ml == shown
     contrast = "report.findings.parameters.contrast"
-    for stored, shown in (("t1", "t1"), ("flair", "flair"), ("t2", None), (1, None), ([], None)):
-        reports.update_one({"_id": report.key}, {"$set": {contrast: stored}})
+    for value, known in (("t1", True), ("flair", True), ("t2", False), (1, False), ([], False)):
+        reports.update_one({"_id": report.key}, {"$set": {contrast: value}})
         [one] = store.scan_pages.these(HERE, [report.key])
-        assert one.read_as == shown
+        assert one.read_as == (value if known else None)
     reports.update_one({"_id": report.key}, {"$set": {"report.findings.parameters": "t1"}})
     [one] = store.scan_pages.these(HERE, [report.key])
     assert one.read_as is None

@@ -140,7 +140,7 @@ function withT1Text(changes: ChangedField[], side: "before" | "after"): string {
   const find = (name: string) => changes.find(({ field }) => field === `${WITH_T1}.${name}`);
   const [scan, revision, withheld] = ["t1_scan", "t1_revision", "withheld"].map(find);
   if (scan && typeof scan[side] !== "string") return "none";
-  const which = scan ? `the T1 scan ${String(scan[side])}` : "the same T1 scan";
+  const which = scan ? `the T1 scan ${String(scan[side]).slice(0, 8)}` : "the same T1 scan";
   const of = revision ? `${which}, revision ${String(revision[side])}` : which;
   const reason = withheld?.[side];
   return typeof reason === "string"
