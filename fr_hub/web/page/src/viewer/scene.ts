@@ -71,10 +71,11 @@ export class Scene {
       isForceMouseClickToVoxelCenters: true,
     });
     const scene = new Scene(niivue, events);
-    await niivue.attachToCanvas(canvas, false);
-    // NiiVue makes it a stop of the tab key. It is hidden from screen readers, and the element around
-    // it has the focus and the keys.
+    const attached = niivue.attachToCanvas(canvas, false);
+    // NiiVue makes it a stop of the tab key before it first waits. It is hidden from screen readers,
+    // and the element around it has the focus and the keys.
     canvas.removeAttribute("tabindex");
+    await attached;
     return scene;
   }
 
