@@ -21,6 +21,7 @@ WITHOUT_SIGN_IN = {
     f"{API}/session/one-time",
     "/metrics",
     *(docs.PAGE, f"{docs.PAGE}/docs.js", f"{docs.PAGE}/docs.css", *docs.FORMER),
+    f"{docs.PAGE}/analyzers/{{name}}",
 }
 """Paths that anyone may call."""
 
