@@ -28,7 +28,7 @@ from collections.abc import Collection, Sequence
 from common.domain.audit_events import Kind
 from common.domain.report import BrainReport
 from common.domain.states import ReportGenerated
-from common.domain.study_pairs import better_t1, is_of_pair
+from common.domain.study_pairs import T1, better_t1, is_of_pair
 from common.domain.types import Document
 from common.store.claim_documents import CHOSEN, reanalysis_update
 from common.store.collections import Notification
@@ -64,9 +64,10 @@ class StudyPairs:
             return set()
         members = self._members.of(studies)
         found = {one.member.scan.key: one for one in members}
+        t1_scans = [one.member for one in members if one.member.contrast == T1]
         sent = set()
         for one in members:
-            t1 = better_t1(one.member, [other.member for other in members])
+            t1 = better_t1(one.member, t1_scans)
             if t1 is None or one.state not in _STATES or one.revision != one.reported:
                 continue
             read_with = found[t1.scan.key].reading
