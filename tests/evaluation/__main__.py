@@ -28,6 +28,7 @@ from tests.evaluation.table import (
     missed_by,
     text_of,
     verdict_of,
+    verdicts_of,
 )
 
 REAL, REFUSALS = "real", "refusals"
@@ -57,18 +58,21 @@ def main(arguments: list[str] | None = None) -> int:
         everywhere = places_of([placed for row in own.values() for placed in row])
         sys.stdout.write(table_of(places, everywhere) + "\n")
     reliability = reliability_of(
-        [one for outcome in _realistic(rows, outcomes) for one in outcome.rated]
+        [one for row in _realistic(rows) for outcome in outcomes[row.name] for one in outcome.rated]
     )
     if reliability.all.findings:
         sys.stdout.write(reliability_text(reliability) + "\n")
-    doubts = doubts_of(_realistic(rows, outcomes, "flair"))
+    flair = _realistic(rows, "flair")
+    doubts = doubts_of([outcome for row in flair for outcome in outcomes[row.name]])
+    own_doubts = {row.name: doubts_of(outcomes[row.name]) for row in flair}
     if doubts.undoubted.scans or doubts.doubted.scans:
-        sys.stdout.write(verdict_of(doubts) + "\n")
+        sys.stdout.write(verdicts_of(own_doubts) + "\n" + verdict_of(doubts) + "\n")
     if refusals:
         sys.stdout.write(refusals_text(refusals) + "\n")
     if options.json is not None:
         document = json_of(rows, results, real, scans, places)
         document |= {"verdict": asdict(doubts), "reliability": asdict(reliability)}
+        document["verdicts"] = {name: asdict(one) for name, one in own_doubts.items()}
         document["refusals"] = [asdict(one) for one in refusals]
         options.json.write_text(json.dumps(document, indent=1) + "\n")
     missed = any(missed_by(row, results[row.name]) for row in rows)
@@ -78,15 +82,12 @@ def main(arguments: list[str] | None = None) -> int:
     return int(missed or wrong or displaced or any(image.wrong for image in real))
 
 
-def _realistic(
-    rows: list[AnyRow], outcomes: dict[str, list[Outcome]], contrast: str | None = None
-) -> list[Outcome]:
-    """The scans of the realistic rows, or of those with a contrast."""
+def _realistic(rows: list[AnyRow], contrast: str | None = None) -> list[realistic.RealisticRow]:
+    """The realistic rows, or those with a contrast."""
     return [
-        outcome
+        row
         for row in rows
         if isinstance(row, realistic.RealisticRow) and contrast in (None, row.kind.contrast)
-        for outcome in outcomes[row.name]
     ]
 
 

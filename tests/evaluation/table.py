@@ -68,6 +68,19 @@ def verdict_of(doubts: Doubts) -> str:
     )
 
 
+def verdicts_of(doubts: Mapping[str, Doubts]) -> str:
+    """Format a Markdown table: of how many scans of each realistic row volumes are wrong."""
+    lines = ["", "| set | `pass` | lesions wrong | tissues wrong | doubts | lesions wrong "
+             "| tissues wrong |", "|---|---|---|---|---|---|---|"]  # fmt: skip
+    for name, own in doubts.items():
+        cells = [
+            f"{wrong.scans} | {wrong.lesions} | {wrong.tissues}"
+            for wrong in (own.undoubted, own.doubted)
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
 def _volumes(wrong: Wrong) -> str:
     return f"lesions {wrong.lesions}, tissues {wrong.tissues}"
 
