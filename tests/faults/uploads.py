@@ -137,20 +137,26 @@ class Uploads:
         """Until it is acknowledged: resumed where its instance has it, begun again elsewhere."""
         until: float | None = None
         url, client = "", self._client(draw, headers)
-        while until is None or time.monotonic() < until:
-            if until is None and self._stopping.is_set():
-                until = time.monotonic() + ENDS_S
-            try:
-                url = url or self._begun(client, image)
-                if url and self._is_finished(client, url, image):
-                    return
-            except _UploadGone:
-                url, client = "", self._client(draw, headers)
-            except httpx2.TransportError:
-                self.answers["none"] += 1
-                if not url:
+        try:
+            while until is None or time.monotonic() < until:
+                if until is None and self._stopping.is_set():
+                    until = time.monotonic() + ENDS_S
+                elsewhere = False
+                try:
+                    url = url or self._begun(client, image)
+                    if url and self._is_finished(client, url, image):
+                        return
+                except _UploadGone:
+                    url, elsewhere = "", True
+                except httpx2.TransportError:
+                    self.answers["none"] += 1
+                    elsewhere = not url
+                if elsewhere:
+                    client.close()
                     client = self._client(draw, headers)
-            time.sleep(_AGAIN_S)
+                time.sleep(_AGAIN_S)
+        finally:
+            client.close()
 
     def _begun(self, client: httpx2.Client, image: Image) -> str:
         begun = {"name": image.name, "size": len(image.data)}
