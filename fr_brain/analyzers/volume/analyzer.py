@@ -59,7 +59,7 @@ class VolumeAnalyzer:
     """
 
     name = "volume"
-    version = "12"
+    version = "13"
     scan_types = frozenset({"volume", "flair", "t1"})
     priority = 0
 
@@ -89,6 +89,7 @@ class VolumeAnalyzer:
                 _withheld(str(unreadable)), lambda: Overlay(np.zeros(voxels.shape, np.uint8))
             )
         located = locate(scan, segmentation)
+        segmentation = segmentation.without(located.outside)
         findings = _findings(scan, segmentation, located)
         is_flair = not segmentation.t1_like
         return Analysis(

@@ -27,6 +27,8 @@ _CLOSING_MM = 8.0  # radius that closes an outline
 _EROSIONS_MM = (4.1, 6.0, 8.1, 10.0)  # tried in turn to cut the brain free
 _LIKELY_ML = 900.0  # a smaller brain is searched for again
 _COMPACT = 0.75  # a less compact brain is searched for again
+# A brain this compact that fills so much of the head below its scalp may be a child's.
+_COMPACT_SMALL, _SHARE_SMALL = 0.78, 0.45
 _LEVELS = (1.0, 0.9, 0.8, 0.7, 0.6)  # of the threshold, tried in that search
 _CORE_SHARE = 0.9  # of the middle of the head: in the brain
 _CLOSED_ML = 2000.0  # a larger outline is no brain
@@ -52,7 +54,9 @@ def find_brain(
     """
     brain = _smallest_erosion(inner & (coarse.mean > level), coarse, voxel_ml)
     closed_ml, compact = _shape(brain, coarse, voxel_ml)
-    if not lower or (closed_ml >= _LIKELY_ML and compact >= _COMPACT):
+    likely = closed_ml >= _LIKELY_ML and compact >= _COMPACT
+    fills = closed_ml >= max(BRAIN_ML[0], _SHARE_SMALL * _volume_ml(inner, coarse, voxel_ml))
+    if not lower or likely or (fills and compact >= _COMPACT_SMALL):
         return level, brain
     best, most = (level, brain), 0.0
     for factor in _LEVELS:

@@ -30,6 +30,7 @@ _PROFILE_MM = 24.0  # largest depth at which the skull is looked for
 _DARK_SHELL = 0.3  # fraction of dark blocks in a shell that is a skull
 _DIP_MAX = 0.7  # median of a shell that is a skull over that of a shell further out
 _STRIPPED_ML = 2200.0  # what is larger has a skull
+_MASKED_MAX = 0.005  # of the threshold: the median of air without noise
 _BRAIN_EXTENT_MM = 75.0  # the least along each axis
 _HEAD_ML = (1200.0, 7000.0)  # a head
 _AIR_FRACTION_MIN = 0.1  # of the image
@@ -104,7 +105,11 @@ def find_head(coarse: CoarseImage, voxel_ml: float) -> HeadMask:
     blocks_ml = coarse.voxels * np.float32(voxel_ml)
     head_ml = float(blocks_ml[head].sum(dtype=np.float64))
     depth = distance_to(~head, coarse.spacing_mm, _PROFILE_MM)
-    stripped = head_ml < _STRIPPED_ML and not _has_skull(head, depth, coarse.mean, level)
+    stripped = (
+        head_ml < _STRIPPED_ML
+        and _is_masked(coarse.mean[~head], level)
+        and not _has_skull(head, depth, coarse.mean, level)
+    )
     if stripped:
         return HeadMask(head, depth, head, stripped, head_ml, level)
     if not _HEAD_ML[0] <= head_ml <= _HEAD_ML[1]:
@@ -240,6 +245,12 @@ def _check_extent(brain: Bools, spacing_mm: tuple[float, float, float]) -> None:
                 f"The image shows only {extent:.0f} mm of the brain from {name}; a part of a brain "
                 "cannot be analysed."
             )
+
+
+def _is_masked(air: Floats, level: float) -> bool:
+    """Whether the air was set to a constant, as whatever removes scalp and skull does: where it has
+    noise, a small head is a child's, whose thin skull may not show in blocks of 4 mm."""
+    return not air.size or float(np.median(air)) <= _MASKED_MAX * level
 
 
 def _has_skull(head: Bools, depth: Floats, mean: Floats, level: float) -> bool:

@@ -4,7 +4,8 @@ Own method; ``METHOD.md`` explains the steps and their constants.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -91,30 +92,11 @@ class Segmentation:
     left_over_percent: float | None
     """Range of the bias field that is left after the correction of a strong one, %; infinite if
     even the brain's outline is doubtful; None if the field is not strong."""
+    noise_percent: float | None
+    """Standard deviation of noise, % of white matter; None if the deep brain is too small."""
     fat_in_rim: float | None
     """On T1 with bright fat, the share of the outer layer inside the skull that is as bright as
     white matter, 0 to 1; else None."""
-
-    @property
-    def noise_percent(self) -> float | None:
-        """Standard deviation of noise, % of white matter; None if the deep brain is too small.
-
-        Own method: the median absolute second difference along x in the deep brain, where bias
-        field and anatomy contribute little.
-        """
-        whole = self.normalized.box
-        deep = self.masks.depth >= _DEEP_MM
-        differences = []
-        for part in self.normalized.slabs()[::4]:
-            planes = slice(whole[0].start + part.start, whole[0].start + part.stop)
-            slab = self.image.slab(planes, whole[1], whole[2])
-            second = slab[..., 1:-1] - (slab[..., 2:] + slab[..., :-2]) * np.float32(0.5)
-            differences.append(np.abs(second[self.normalized.upsample(deep, part)[..., 1:-1]]))
-        rough = np.concatenate(differences)
-        if rough.size < _NOISE_VOXELS_MIN:
-            return None
-        middle = float(1 / self.field.weights[0])  # white matter at the centre
-        return 100 * float(np.median(rough)) / (_MAD * math.sqrt(1.5) * middle)
 
     @property
     def ghosts(self) -> Ghosts | None:
@@ -146,6 +128,23 @@ class Segmentation:
         """The bits, lowest first, of labels of the box: 1 fluid, 2 grey matter, 3 white matter."""
         return tissue_planes(
             self.normalized, self.intracranial_masks, self.tissues, self.csf_adjacent
+        )
+
+    def without(self, numbers: Collection[int]) -> "Segmentation":
+        """The segmentation without some of its lesions (numbers from 1); their voxels are no part
+        of the brain. The others keep their order."""
+        if not numbers:
+            return self
+        kept = [n for n in range(1, len(self.lesions) + 1) if n not in numbers]
+        renumbered = np.zeros(len(self.lesions) + 1, np.uint16)
+        renumbered[kept] = np.arange(1, len(kept) + 1)
+        dropped = sum(self.lesions[n - 1].with_partial for n in numbers) * self.image.voxel_ml
+        smaller = {name: self.volumes_ml[name] - dropped for name in ("brain", "lesion")}
+        return replace(
+            self,
+            lesions=[self.lesions[n - 1] for n in kept],
+            labels=renumbered[self.labels],
+            volumes_ml=self.volumes_ml | smaller | {"lesion": max(0.0, smaller["lesion"])},
         )
 
     def to_scan(self, part: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -198,7 +197,8 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
             "fluid as on T2, a very large lesion, or not a brain. Lesions cannot be told from "
             "tissue there."
         )
-    tissues = find_tissues(normalized, masks, thresholds, t1_like=t1_like)
+    noise = _noise_percent(image, masks, field, normalized)
+    tissues = find_tissues(normalized, masks, thresholds, noise, t1_like=t1_like)
     begins = (tissues.csf + tissues.grey) // 2 if t1_like else _TISSUE
     intracranial_masks = find_intracranial(
         normalized, masks, begins, image.spacing_mm, t1_like=t1_like, in_fat=outline.in_fat
@@ -233,8 +233,31 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
     return Segmentation(
         image, coarse, masks, field, normalized, intracranial_masks, thresholds, tissues,
         detected.lesions, detected.filled(),
-        volumes, t1_like, csf_adjacent, left_over, fat_in_rim,
+        volumes, t1_like, csf_adjacent, left_over, noise, fat_in_rim,
     )  # fmt: skip
+
+
+def _noise_percent(
+    image: CanonicalImage, masks: CoarseMasks, field: BiasField, normalized: NormalizedImage
+) -> float | None:
+    """Standard deviation of noise, % of white matter; None if the deep brain is too small.
+
+    Own method: the median absolute second difference along x in the deep brain, where bias field
+    and anatomy contribute little.
+    """
+    whole = normalized.box
+    deep = masks.depth >= _DEEP_MM
+    differences = []
+    for part in normalized.slabs()[::4]:
+        planes = slice(whole[0].start + part.start, whole[0].start + part.stop)
+        slab = image.slab(planes, whole[1], whole[2])
+        second = slab[..., 1:-1] - (slab[..., 2:] + slab[..., :-2]) * np.float32(0.5)
+        differences.append(np.abs(second[normalized.upsample(deep, part)[..., 1:-1]]))
+    rough = np.concatenate(differences)
+    if rough.size < _NOISE_VOXELS_MIN:
+        return None
+    middle = float(1 / field.weights[0])  # white matter at the centre
+    return 100 * float(np.median(rough)) / (_MAD * math.sqrt(1.5) * middle)
 
 
 def _volumes_ml(

@@ -13,7 +13,7 @@ from fr_brain.analyzers.volume.bitmask import Bitmask, dilate_axis, pack
 from fr_brain.analyzers.volume.field import Doubles
 from fr_brain.analyzers.volume.intracranial import IntracranialMasks
 from fr_brain.analyzers.volume.masks import CoarseMasks
-from fr_brain.analyzers.volume.normalize import INTENSITY_LEVELS, NormalizedImage
+from fr_brain.analyzers.volume.normalize import INTENSITY_LEVELS, WHITE, NormalizedImage
 from fr_brain.analyzers.volume.thresholds import TissueThresholds
 
 CSF, GREY, WHITE_MATTER = 1, 2, 3
@@ -25,6 +25,7 @@ _CSF_ADJACENT_MM = 1.2  # distance from fluid within which FLAIR shows no white 
 _GREY_T1 = (-420, -200, -300)  # grey over white matter on T1: range of the peak, default
 _GREY_RANGE, _GREY_FIRST, _GREY_ROUNDS = (40, 260), 110, 4  # the same on FLAIR, by rounds
 _GREY_LEAST = 0.2  # of the highest peak: where the histogram is lower, it is no peak of grey matter
+_SIGMA_OF_NOISE = 0.8  # largest standard deviation of pure grey matter over that of noise
 _HALF_SIGMAS = 1.1774  # from a normal distribution's mean to half of its height
 
 
@@ -34,11 +35,25 @@ class TissueIntensities:
 
     csf: int
     grey: int
+    """On FLAIR, of its peak, where voxels are mixed with white matter and fluid."""
     white: int
+
+    pure: int | None = None
+    """On FLAIR, intensity of a voxel that is all grey matter."""
+
+    @property
+    def pure_grey(self) -> int:
+        """``pure``; where it is not known, ``grey``."""
+        return self.grey if self.pure is None else self.pure
 
 
 def find_tissues(
-    normalized: NormalizedImage, masks: CoarseMasks, thresholds: TissueThresholds, *, t1_like: bool
+    normalized: NormalizedImage,
+    masks: CoarseMasks,
+    thresholds: TissueThresholds,
+    noise_percent: float | None,
+    *,
+    t1_like: bool,
 ) -> TissueIntensities:
     """Intensities of the tissues.
 
@@ -46,15 +61,21 @@ def find_tissues(
         normalized: the box.
         masks: head and brain, a block each.
         thresholds: peak and standard deviation of white matter.
+        noise_percent: standard deviation of noise, % of white matter; None if it is not known.
         t1_like: whether grey matter is darker than white, as on T1.
     """
     histogram, darkest = normalized.histograms(masks.brain, masks.depth >= _DEEP_MM)
     white = thresholds.white
     smooth = np.convolve(histogram, np.ones(25) / 25, mode="same")
     grey = _darker(smooth, white) if t1_like else _brighter(smooth, white, thresholds.sigma)
+    pure = None
+    if not t1_like and noise_percent is not None:
+        # Uneven white matter widens its own peak, not the flank of grey matter.
+        noise = _SIGMA_OF_NOISE * noise_percent / 100 * WHITE
+        pure = _brighter(smooth, white, min(thresholds.sigma, noise))
     counts = np.cumsum(darkest)
     csf = int(np.searchsorted(counts, _FLUID_QUANTILE * counts[-1])) if counts[-1] else 0
-    return TissueIntensities(csf=min(csf, grey // 2), grey=grey, white=white)
+    return TissueIntensities(csf=min(csf, grey // 2), grey=grey, white=white, pure=pure)
 
 
 def _darker(smooth: Doubles, white: int) -> int:
@@ -144,8 +165,9 @@ def tissue_volumes(
             2, INTENSITY_LEVELS
         )
     level = np.arange(INTENSITY_LEVELS)
-    csf = np.clip((tissues.grey - level) / max(1, tissues.grey - tissues.csf), 0, 1)
-    white = np.clip((tissues.grey - level) / (tissues.grey - tissues.white), 0, 1)
+    grey = tissues.pure_grey
+    csf = np.clip((grey - level) / max(1, grey - tissues.csf), 0, 1)
+    white = np.clip((grey - level) / (grey - tissues.white), 0, 1)
     if csf_adjacent is None:
         shares = {"csf": float(apart[0] @ csf), "white": float(apart[0] @ white)}
     else:
@@ -167,7 +189,8 @@ def tissue_planes(
     arguments as for ``tissue_volumes``."""
     white = np.empty_like(intracranial_masks.intracranial)
     fluid = np.empty_like(white)
-    middle = (tissues.grey + tissues.white) // 2
+    grey = tissues.pure_grey
+    middle = (grey + tissues.white) // 2
     darker = (tissues.csf + tissues.grey) // 2
     for part in normalized.slabs():
         intensities = normalized.intensities[part]

@@ -15,6 +15,8 @@ from fr_brain.analyzers.volume.segment import Segmentation
 
 TEMPLATE = "MNI152 (ICBM 152 nonlinear symmetric 2009a), 4 mm, affine"
 
+_INSIDE_MIN = 0.5  # share of a lesion inside the template's skull
+
 
 @dataclass(frozen=True)
 class LocatedLesion:
@@ -32,7 +34,10 @@ class Located:
 
     registration: HeadRegistration
     lesions: list[LocatedLesion]
-    """In the order of the segmentation."""
+    """In the order of the segmentation, without those of ``outside``."""
+    outside: frozenset[int]
+    """Numbers (from 1) of what is no lesion, because it lies outside the template's skull, where
+    scalp, muscles and fat are."""
 
     @property
     def regions(self) -> list[Region] | None:
@@ -74,14 +79,17 @@ def locate(scan: BrainScan, segmentation: Segmentation) -> Located:
         for lesion in segmentation.lesions
     ]
     if found.affine is None:
-        return Located(registration, [LocatedLesion(number, None, None) for number in slices])
+        unknown = [LocatedLesion(number, None, None) for number in slices]
+        return Located(registration, unknown, frozenset())
     placed = place_lesions(segmentation, affine, found.affine)
     return Located(
         registration,
         [
             LocatedLesion(number, place.mni_mm, place.region)
             for number, place in zip(slices, placed, strict=True)
+            if place.inside >= _INSIDE_MIN
         ],
+        frozenset(n for n, place in enumerate(placed, 1) if place.inside < _INSIDE_MIN),
     )
 
 

@@ -36,6 +36,8 @@ class PlacedLesion:
     mni_mm: tuple[int, int, int]
     """Its centroid, rounded to what it is worth."""
     region: Region
+    inside: float
+    """How much of it the template has inside the skull, 0 to 1."""
 
 
 def place_lesions(
@@ -54,17 +56,19 @@ def place_lesions(
     placed = []
     for number, lesion in enumerate(segmentation.lesions, 1):
         x, y, z = whole[:, :3] @ lesion.centroid + whole[:, 3]
-        region = _Surroundings(segmentation, number, whole).region()
-        placed.append(PlacedLesion((round(x), round(y), round(z)), region))
+        around = _Surroundings(segmentation, number, whole)
+        placed.append(
+            PlacedLesion((round(x), round(y), round(z)), around.region(), around.inside())
+        )
     return placed
 
 
 @lru_cache(maxsize=1)
 def _priors() -> Field:
-    """Cerebellum and brain stem, the ventricles' zone, and grey matter."""
+    """Cerebellum and brain stem, the ventricles' zone, grey matter, and all inside the skull."""
     named = channels()
     zone = smoothed(named["ventricles"], _VENTRICLE_ROUNDS)
-    return Field([named["infratentorial"], zone, named["grey"]])
+    return Field([named["infratentorial"], zone, named["grey"], named["inside"]])
 
 
 class _Surroundings:
@@ -93,7 +97,11 @@ class _Surroundings:
             (to_mni[:, :3].astype(np.float32) @ index).T + to_mni[:, 3], np.float32
         )
         values = _priors().at(self._mni)[0]
-        self._below, self._zone, self._grey = values.reshape(3, *labels.shape)
+        self._below, self._zone, self._grey, self._inside = values.reshape(4, *labels.shape)
+
+    def inside(self) -> float:
+        """How much of the lesion the template has inside the skull."""
+        return float(self._inside[self._lesion].mean())
 
     def region(self) -> Region:
         """The first of the four whose condition is met."""

@@ -55,3 +55,12 @@ def test_of_a_compact_brain_no_more_is_cut_than_needed() -> None:
     brain = cut_free(whole, blocks(np.ones(SHAPE, np.float32)), 0.001)
     assert brain is not None
     assert np.count_nonzero(brain & gyrus) == np.count_nonzero(gyrus)
+
+
+def test_a_childs_brain_is_not_taken_for_one_that_lost_its_cortex() -> None:
+    mean = np.zeros(SHAPE, np.float32)
+    mean[ball(66)] = 0.45  # a thin skull and what lies around it
+    mean[ball(58)] = 0.9
+    level, brain = find_brain(blocks(mean), ball(66), 0.7, 0.001)
+    assert level == 0.7
+    assert not (brain & ~ball(58)).any()

@@ -5,6 +5,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
+from fr_brain.analyzers.volume.masks import find_head
 from fr_brain.analyzers.volume.segment import segment
 from fr_pacs.sources.phantom.source import make_phantom
 from tests.fr_brain.analyzers.volume.heads import (
@@ -16,6 +17,7 @@ from tests.fr_brain.analyzers.volume.heads import (
     refused,
     scan_of,
 )
+from tests.fr_brain.analyzers.volume.test_brain_shape import SHAPE, ball, blocks
 
 
 def test_noise_is_refused() -> None:
@@ -49,3 +51,11 @@ def test_colin27s_brain_is_that_of_bet() -> None:
     assert dice(found.brain_mask(), np.asanyarray(bet.dataobj) > 0) > 0.95
     assert 1000 < found.volumes_ml["intracranial"] < 2000
     assert found.t1_like
+
+
+def test_a_small_head_in_noisy_air_has_a_skull() -> None:
+    """Where the skull was removed, the air is constant; a child's skull may be too thin to see."""
+    for air, stripped in ((0.0, True), (0.02, False)):
+        mean = np.full(SHAPE, air, np.float32)
+        mean[ball(76)] = 0.9
+        assert find_head(blocks(mean), 0.001).stripped is stripped

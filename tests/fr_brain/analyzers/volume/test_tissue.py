@@ -45,8 +45,28 @@ def test_a_tail_of_bright_tissue_is_not_taken_for_grey_matter() -> None:
     depth = np.full(everywhere.shape, 12, np.float32)
     masks = CoarseMasks(everywhere, everywhere, depth, everywhere, 0.5, False, 1400.0)
     thresholds = TissueThresholds(1131, 1161, 1089, 1123, 1251, 17.0, 987)
-    tissues = find_tissues(normalized, masks, thresholds, t1_like=False)
+    tissues = find_tissues(normalized, masks, thresholds, None, t1_like=False)
     assert tissues.grey == pytest.approx(1056, abs=10)
+
+
+def test_uneven_white_matter_does_not_make_grey_matter_darker() -> None:
+    """Its peak is wider than noise alone; the flank of grey matter, at 1150 here, is not."""
+    draw = np.random.default_rng(SEED)
+    whole = draw.normal(1000, 40, 64**3)
+    whole[::2] = draw.normal(1150, 20, 64**3 // 2)
+    everywhere = np.ones((16, 16, 16), np.bool_)
+    normalized = NormalizedImage(
+        draw.permutation(whole).reshape(64, 64, 64).astype(np.uint16),
+        (slice(0, 64),) * 3, (slice(0, 16),) * 3, (4, 4, 4),
+    )  # fmt: skip
+    depth = np.full(everywhere.shape, 12, np.float32)
+    masks = CoarseMasks(everywhere, everywhere, depth, everywhere, 0.5, False, 1400.0)
+    thresholds = TissueThresholds(1250, 1290, 1089, 1123, 1251, 40.0, 1000)
+    tissues = find_tissues(normalized, masks, thresholds, 2.5, t1_like=False)
+    assert tissues.grey < 1135
+    assert tissues.pure_grey == pytest.approx(1150, abs=8)
+    unknown = find_tissues(normalized, masks, thresholds, None, t1_like=False)
+    assert unknown.pure_grey == unknown.grey == tissues.grey
 
 
 def test_a_bump_on_white_matters_flank_is_not_taken_for_grey_matter_on_t1() -> None:
@@ -63,5 +83,5 @@ def test_a_bump_on_white_matters_flank_is_not_taken_for_grey_matter_on_t1() -> N
     depth = np.full(everywhere.shape, 12, np.float32)
     masks = CoarseMasks(everywhere, everywhere, depth, everywhere, 0.5, False, 1400.0)
     thresholds = TissueThresholds(1600, 1640, 1090, 1130, 1260, 20.0, 1000)
-    tissues = find_tissues(normalized, masks, thresholds, t1_like=True)
+    tissues = find_tissues(normalized, masks, thresholds, None, t1_like=True)
     assert tissues.grey <= 800

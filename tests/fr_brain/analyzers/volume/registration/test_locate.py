@@ -1,9 +1,13 @@
 """A report says where each lesion lies, the same however the file stores the head, or why not."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from common.domain.findings import Region
 from fr_brain.analyzers.volume.analyzer import VolumeAnalyzer
+from fr_brain.analyzers.volume.registration.locate import locate
+from fr_brain.analyzers.volume.segment import segment
 from fr_pacs.sources.phantom.source import Recipe, make_phantom
 from tests.fr_brain.analyzers.volume.heads import SEED, SIZE, read, scan_of, turned
 
@@ -59,3 +63,33 @@ def test_a_header_that_has_the_head_upside_down_withholds_places() -> None:
         assert lesion.region is None
         assert lesion.mni_mm is None
         assert lesion.slice_number is not None
+
+
+def test_what_lies_outside_the_templates_skull_is_no_lesion() -> None:
+    scan, voxels = scan_of(PHANTOM.voxels, PHANTOM.affine)
+    found = segment(scan, voxels)
+    labels = found.labels + (found.labels > 0)  # a larger one comes first
+    labels[:3, :3, :3] = 1
+    corner = tuple(part.start for part in found.normalized.box)
+    muscle = replace(
+        found.lesions[0], voxels=27, with_partial=27, corner=corner, extent=(3, 3, 3),
+        centroid=tuple(first + 1.0 for first in corner),
+    )  # fmt: skip
+    extra = 27 * found.image.voxel_ml
+    more = {name: found.volumes_ml[name] + extra for name in ("brain", "lesion")}
+    larger = replace(
+        found,
+        lesions=[muscle, *found.lesions],
+        labels=labels,
+        volumes_ml=found.volumes_ml | more,
+    )
+    located = locate(scan, larger)
+    assert located.outside == {1}
+    assert len(located.lesions) == len(found.lesions) > 3
+    assert locate(scan, found).outside == frozenset()
+    kept = larger.without(located.outside)
+    assert kept.lesions == found.lesions
+    assert np.array_equal(kept.labels, found.labels)
+    for name, ml in found.volumes_ml.items():
+        assert abs(kept.volumes_ml[name] - ml) < 1e-6
+    assert larger.without(frozenset()) is larger
