@@ -48,6 +48,9 @@ _RISE_MIN = 1.04  # brighter half of a lesion over the end of healthy tissue
 _COARSE_MM, _MEAN_MIN = 2.25, 1.03  # from this voxel edge: mean over the end of healthy tissue
 _AROUND_MM = 3.5  # margin in which a lesion's surroundings are read
 _FAINT_SIGMAS = 1.5, 3.0  # over grey matter: extent and seeds of lesions inside white matter
+_THICK_MM = 4.0  # slices in which faint lesions are looked for once more
+_THICK_SIGMAS = 1.0, 2.0  # over grey matter, there: extent and seeds
+_CNR_MIN_THICK = 3.0  # rise over smoothed noise, there
 _CNR_MIN_FAINT = 6.0  # rise over smoothed noise of a faint lesion
 _CNR_MIN = 5.4  # rise over smoothed noise, on FLAIR
 _CNR_MIN_T1 = 6.0  # the same on T1
@@ -185,6 +188,8 @@ class _Finder:
         ]
         if self._t1_like:
             return found
+        if max(self._spacing_mm) >= _THICK_MM:
+            found += self._clear(found)
         return found + [
             Component(
                 small.box, small.mask, small.mask, small.rise / self._thresholds.sigma,
@@ -195,6 +200,15 @@ class _Finder:
                 self._labelled(found), self._least_voxels,
             )
         ]  # fmt: skip
+
+    def _clear(self, found: list[Component]) -> list[Component]:
+        """Faint lesions in thick slices that end abruptly, among what was not found."""
+        extent, seed = (
+            round(self._tissues.grey + sigmas * self._thresholds.sigma) for sigmas in _THICK_SIGMAS
+        )
+        self._labelled(found)
+        search = Search(self._inner, extent, seed, _CNR_MIN_THICK, 0, islands=True, clear=True)
+        return [component for component in self._detect(search) if component.certain]
 
     def _labelled(self, components: list[Component]) -> Bools:
         """The voxels of components: what was found but is not certain may be a small lesion."""

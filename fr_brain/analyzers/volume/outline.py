@@ -44,6 +44,13 @@ _FLUID_MAX, _FLUID_BESIDE_MAX = 0.7, 0.1  # over white matter; share of fluid be
 _LINING_MAX = 1.02  # plateau over the seeds' threshold: more is a lesion beside fluid
 _CORE_MM, _CORE_VOXELS = 4.0, 3  # slices in which most voxels are partly filled; fewer: no outline
 _CORE_QUANTILE, _CORE_LEVEL = 0.9, 0.55  # there: intensity of a lesion; of its rise
+# In thick slices: edge over that of discs. More is a lining or cap, unless its plateau over what is
+# around it is higher, less of it is beside fluid, or more white matter is around it.
+_EDGE_MAX, _CONTRAST_LONG, _FLUID_LONG, _WHITE_LONG = 1.25, 1.22, 0.03, 0.75
+# Of a faint lesion in thick slices: of the ring, above half of the rise, and white matter; fluid
+# beside it; plateau over what is around it; length over width.
+_SPREAD_THICK, _WHITE_THICK, _FLUID_THICK, _CONTRAST_THICK, _LENGTH_MAX = 0.1, 0.6, 0.2, 1.14, 1.6
+_IN_SLICE = 2  # axes of a slice
 _RAISES_MAX = 6  # of the thresholds inside a sheet
 _FAINT_MAX_ML = 0.6  # a larger faint region is grey matter
 
@@ -60,6 +67,8 @@ class Search:
     """The least brightness of a lesion's plateau, on FLAIR."""
     islands: bool = False
     """Whether only components that white matter surrounds are lesions."""
+    clear: bool = False
+    """Whether only what ends abruptly is a lesion, however faint: for thick slices."""
     raises: int = 0
     """How often the thresholds were raised."""
 
@@ -152,6 +161,16 @@ class Outliner:
             return None
         grown = self._without_sheets(dilated & upper & (piece | free))
         fluid = self._fluid_beside(intensities, grown)
+        cnr = (plateau - surroundings) / thresholds.sigma
+        if search.clear:
+            if (
+                spread > _SPREAD_THICK
+                or not self._is_clear(intensities, grown, taken, fluid)
+                or plateau < _CONTRAST_THICK * max(surroundings, float(np.median(healthy[grown])))
+            ):
+                return None
+            core = self._core(intensities, grown, healthy, inside)
+            return Outlined(grown, core, cnr, cnr >= search.cnr_min)
         sheet_max = _SHEET_MAX_DIM if dim else _SHEET_MAX[search.islands]
         if not search.islands and fluid > _FLUID_BESIDE_MAX and plateau < _LINING_MAX * search.seed:
             sheet_max = _SHEET_BESIDE_FLUID_MAX
@@ -164,6 +183,11 @@ class Outliner:
         stands_out = plateau >= _STANDS_OUT * around_it
         if search.raises and not stands_out:
             return None
+        if plateau < _CONTRAST_LONG * around_it and (
+            (search.raises and is_thick(self._spacing_mm))
+            or self._is_lining(intensities, grown, fluid)
+        ):
+            return None
         clear = spread <= _SPREAD_CLEAR and self._white_around(intensities, grown) >= _WHITE_CLEAR
         if dim and not stands_out and not clear:
             return None
@@ -171,7 +195,6 @@ class Outliner:
             intensities, grown, taken, fluid, stands_out=stands_out, clear=clear, dim=dim
         ):
             return None
-        cnr = (plateau - surroundings) / thresholds.sigma
         # Uneven white matter widens its peak, which would hide lesions that are distinct.
         least = search.cnr_min
         if stands_out:
@@ -186,7 +209,9 @@ class Outliner:
         return (
             not search.islands
             and search.raises < _RAISES_MAX
-            and self._is_sheet(piece, _SHEET_MAX[False])
+            and (
+                self._is_sheet(piece, _SHEET_MAX[False]) or self._edge_over_disc(piece) > _EDGE_MAX
+            )
         )
 
     def _healthy(self, intensities: Intensities, outside: Bools, otherwise: float) -> Floats:
@@ -257,6 +282,49 @@ class Outliner:
         surface = surface_over_ball(mask, self._spacing_mm)
         return surface is not None and surface > limit
 
+    def _is_lining(self, intensities: Intensities, grown: Bools, fluid: float) -> bool:
+        """Whether something that is not bright has the shape and the place of a lining or a cap, in
+        thick slices."""
+        return (
+            fluid > _FLUID_LONG
+            and self._edge_over_disc(grown) > _EDGE_MAX
+            and self._white_around(intensities, grown) < _WHITE_LONG
+        )
+
+    def _is_clear(self, intensities: Intensities, grown: Bools, taken: Bools, fluid: float) -> bool:
+        """Whether something faint has the shape and the place of a lesion, in thick slices."""
+        return bool(
+            grown.any()
+            and fluid <= _FLUID_THICK
+            and self._is_apart(grown, taken)
+            and self._edge_over_disc(grown) <= _EDGE_MAX
+            and self._length_over_width(grown) <= _LENGTH_MAX
+            and self._white_around(intensities, grown) >= _WHITE_THICK
+        )
+
+    def _edge_over_disc(self, mask: Bools) -> float:
+        """The voxels at a lesion's edge within thick slices over those of discs of its areas there:
+        linings and caps have more. 0 where slices are thin."""
+        if len(self._fine) != _IN_SLICE:
+            return 0.0
+        areas = np.count_nonzero(mask, axis=tuple(self._fine))
+        beside = dilate(~mask, [int(axis in self._fine) for axis in range(3)])
+        edge = np.count_nonzero(mask & beside)
+        return float(edge / np.minimum(areas, 2 * np.sqrt(np.pi * areas)).sum())
+
+    def _length_over_width(self, mask: Bools) -> float:
+        """How long a lesion is within thick slices, over its width: standard deviations of its
+        voxels. 0 where slices are thin."""
+        if len(self._fine) != _IN_SLICE:
+            return 0.0
+        places = np.nonzero(mask)
+        one, other = (places[axis] * self._spacing_mm[axis] for axis in self._fine)
+        both = np.cov(one, other, bias=True)
+        # That of a voxel keeps a single row from being infinitely long.
+        both += np.diag([self._spacing_mm[axis] ** 2 / 12 for axis in self._fine])
+        least, most = np.linalg.eigvalsh(both)
+        return float(np.sqrt(most / least))
+
     def _is_island(
         self,
         intensities: Intensities,
@@ -272,12 +340,16 @@ class Outliner:
         border of another lesion is none."""
         if fluid > _FLUID_BESIDE_FAINT_MAX[stands_out]:
             return False
-        if np.count_nonzero(grown) * self._voxel_ml > _FAINT_MAX_ML:
-            return False
-        if (dilate(grown, self._regrow) & taken).any():
+        if not self._is_apart(grown, taken):
             return False
         least = _WHITE_CLEAR if stands_out and dim else _ISLAND_WHITE_MIN[stands_out]
         return clear or self._white_around(intensities, grown) >= least
+
+    def _is_apart(self, grown: Bools, taken: Bools) -> bool:
+        """Whether a faint lesion is not too large, and away from others."""
+        if np.count_nonzero(grown) * self._voxel_ml > _FAINT_MAX_ML:
+            return False
+        return not (dilate(grown, self._regrow) & taken).any()
 
     def _white_around(self, intensities: Intensities, grown: Bools) -> float:
         """The share of white matter in the ring around a lesion, within a slice where slices are

@@ -6,6 +6,11 @@ import numpy as np
 import pytest
 
 from common.domain.findings import Verdict
+from fr_brain.analyzers.volume.lesions import find_lesions
+from fr_brain.analyzers.volume.masks import CoarseMasks
+from fr_brain.analyzers.volume.normalize import NormalizedImage
+from fr_brain.analyzers.volume.thresholds import TissueThresholds
+from fr_brain.analyzers.volume.tissue import TissueIntensities
 from fr_pacs.sources.phantom.source import Recipe, make_phantom
 from tests.fr_brain.analyzers.volume.heads import (
     SIZE,
@@ -90,3 +95,24 @@ def test_a_healthy_head_has_no_lesion() -> None:
 def test_a_large_lesion_is_found() -> None:
     lesions, _ = judged(brightened((slice(34, 46), slice(34, 46), slice(52, 66))))
     assert lesions.largest[0].volume_ml == pytest.approx(12 * 12 * 14 * 0.008, rel=0.1)
+
+
+@pytest.mark.parametrize(("slices_mm", "count"), [(5.0, 1), (3.0, 0)])
+def test_a_faint_lesion_that_ends_abruptly_is_found_in_thick_slices(
+    slices_mm: float, count: int
+) -> None:
+    intensities = np.full((40, 40, 40), 1000, np.uint16)
+    y, x = np.ogrid[:40, :40]
+    intensities[20][(y - 20) ** 2 + (x - 20) ** 2 < 16] = 1205  # seeds elsewhere begin at 1225
+    blocks = np.ones((10, 10, 10), np.bool_)
+    box = (slice(0, 40), slice(0, 40), slice(0, 40))
+    image = NormalizedImage(intensities, box, (slice(0, 10),) * 3, (4, 4, 4))
+    depth = np.full(blocks.shape, 12.0, np.float32)
+    masks = CoarseMasks(blocks, blocks, depth, blocks, 0.5, stripped=True, head_ml=1500.0)
+    thresholds = TissueThresholds(1220, 1260, 1090, 1150, 1300, sigma=25.0, white=1000)
+    spacing_mm = (slices_mm, 1.0, 1.0)
+    found = find_lesions(
+        image, masks, blocks, thresholds, TissueIntensities(200, 1150, 1000), spacing_mm,
+        slices_mm / 1000, t1_like=False,
+    )  # fmt: skip
+    assert len(found.lesions) == count

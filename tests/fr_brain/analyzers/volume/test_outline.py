@@ -171,3 +171,59 @@ def test_uneven_white_matter_hides_no_distinct_lesion() -> None:
         outlined = own.measure(head, head == 1240, ~none, search, none)
         certain.append(outlined is not None and outlined.certain)
     assert certain == [True, False]
+
+
+def thick_outlines(head: Intensities, search: Search) -> list[Bools]:
+    """The same in slices of 5 mm."""
+    none = np.zeros(head.shape, np.bool_)
+    thick = Outliner(THRESHOLDS, TissueIntensities(200, 1150, 1000), (5, 1, 1), 0.005, 3)
+    found = [
+        thick.measure(head, piece, ~none, search, none)
+        for piece in thick.pieces(head, head >= search.limit, search.seed)
+    ]
+    return [one.mask for one in found if one is not None and one.certain]
+
+
+@pytest.mark.parametrize(("brightness", "kept"), [(1280, False), (1340, True)])
+def test_in_thick_slices_a_lining_is_no_lesion_unless_it_is_bright(
+    brightness: int, kept: bool
+) -> None:
+    head = np.full((SIZE,) * 3, 1060, np.uint16)
+    head[:, :, :15] = 200
+    head[18:21, 8:33, 15:19] = brightness
+    assert (len(thick_outlines(head, SEARCH)) == 1) == kept
+    compact = head.copy()
+    compact[18:21, 8:33, 15:19] = 1060
+    compact[18:21, 15:26, 15:26] = brightness
+    assert len(thick_outlines(compact, SEARCH)) == 1
+
+
+def test_in_thick_slices_a_bright_lesion_is_parted_from_a_lining() -> None:
+    head = np.full((SIZE,) * 3, 1060, np.uint16)
+    head[:, :, :15] = 200
+    head[18:21, 4:37, 15:19] = 1280
+    thick = Outliner(THRESHOLDS, TissueIntensities(200, 1150, 1000), (5, 1, 1), 0.005, 3)
+    (piece,) = thick.pieces(head, head >= SEARCH.limit, SEARCH.seed)
+    assert thick.may_hide_lesions(piece, SEARCH)
+    compact = np.zeros_like(piece)
+    compact[18:21, 15:26, 15:26] = True
+    assert not thick.may_hide_lesions(compact, SEARCH)
+
+
+@pytest.mark.parametrize(
+    ("case", "kept"), [("compact", True), ("long", False), ("soft", False), ("in fluid", False)]
+)
+def test_in_thick_slices_a_faint_lesion_is_compact_and_ends_abruptly(case: str, kept: bool) -> None:
+    search = Search(np.ones(1, np.bool_), 1175, 1200, 3.0, 0, islands=True, clear=True)
+    head = white_matter()
+    flat = away()[SIZE // 2]
+    if case == "long":
+        head[20, 14:27, 18:23] = 1215
+    elif case == "soft":
+        head[20] = (1000 + 215 * np.clip((9 - flat) / 6, 0, 1)).astype(np.uint16)
+    else:
+        head[20][flat < 4] = 1215
+    if case == "in fluid":
+        head[:, :, :16] = 200
+        head[:, :14] = 200
+    assert (len(thick_outlines(head, search)) == 1) == kept
