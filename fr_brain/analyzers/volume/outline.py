@@ -5,6 +5,7 @@ the ventricles; each piece ends halfway between its plateau and the healthy tiss
 ``METHOD.md`` explains the constants.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -31,6 +32,8 @@ _SHEET_MAX = (1.3, 1.15)  # surface over that of a ball; of a faint lesion
 _SHEET_MAX_DIM = 1.1  # the same, of a lesion inside white matter that is no brighter than cortex
 _SHEET_BESIDE_FLUID_MAX = 1.05  # the same, beside fluid and no brighter than linings
 _BALL_SURFACE, _BALL_POWER = 1.9, -0.22  # share of a ball's voxels on its surface, by its voxels
+_FLAT_POWER = 0.7  # of how much more surface a ball has in flat voxels
+_DIRECTIONS = 200  # on a half sphere
 # In voxels coarser than this: plateau over the surroundings of what is faint; its largest spread.
 _MIXED_MM, _CONTRAST_MIXED, _SPREAD_MIXED = 1.25, 1.25, 0.15
 _STANDS_OUT = 1.18  # plateau of a distinct lesion over its surroundings and over what is healthy
@@ -109,6 +112,10 @@ class Outliner:
         self._regrow = steps_of(REGROW_MM, spacing_mm)
         self._spacing_mm = spacing_mm
         self._fine = _fine_axes(spacing_mm)
+        largest = max((spacing_mm[axis] for axis in self._fine), default=0.0)
+        self._kept = [
+            round(largest / mm) if axis in self._fine else 0 for axis, mm in enumerate(spacing_mm)
+        ]
 
     def pieces(self, intensities: Intensities, component: Bools, seed: int) -> Iterator[Bools]:
         """The parts of a candidate that are lesions of their own: what is near its seeds, without
@@ -244,15 +251,16 @@ class Outliner:
     def _without_sheets(self, mask: Bools) -> Bools:
         """A mask without what is thin and wide in it.
 
-        It is opened, along axes whose voxels are fine enough, and what lies within a voxel of the
-        opened mask is kept. A mask that is small or thin all over stays as it is.
+        It is opened, along axes whose voxels are fine enough, and what lies within the largest edge
+        of these voxels of the opened mask is kept. A mask that is small or thin all over stays as
+        it is.
         """
         if np.count_nonzero(mask) < _OPENED_VOXELS:
             return mask
         core = _eroded(mask, self._fine)
         if not core.any():
             return mask
-        return mask & dilate(core, [int(axis in self._fine) for axis in range(3)])
+        return mask & dilate(core, self._kept)
 
     def _fluid_beside(self, intensities: Intensities, grown: Bools) -> float:
         """The share of fluid in what is right beside a lesion: where it is high, the lesion may be
@@ -375,7 +383,34 @@ def surface_over_ball(mask: Bools, spacing_mm: tuple[float, float, float]) -> fl
     if count < _OPENED_VOXELS or is_thick(spacing_mm):
         return None
     surface = 1 - int(np.count_nonzero(_eroded(mask, [0, 1, 2]))) / count
-    return surface / float(_BALL_SURFACE * count**_BALL_POWER)
+    ball = _BALL_SURFACE * count**_BALL_POWER
+    if max(spacing_mm) > min(spacing_mm):
+        flat = ball_surface(count, spacing_mm) / ball_surface(count, (1.0, 1.0, 1.0))
+        ball *= flat**_FLAT_POWER
+    return surface / float(ball)
+
+
+def ball_surface(count: int, spacing_mm: tuple[float, float, float]) -> float:
+    """The share of a ball's voxels that have a voxel of another kind beside them along an axis.
+
+    A voxel at x is none of them if the ball, of radius r, contains x and its neighbours, at a
+    distance of an edge e along each axis: x² + 2 e |x along the axis| + e² <= r². The share of the
+    ball where this holds is integrated over directions.
+
+    Args:
+        count: voxels of the ball.
+        spacing_mm: edges of a voxel; only their ratios matter.
+    """
+    edges = np.array(spacing_mm) / math.prod(spacing_mm) ** (1 / 3)
+    radius = (3 * count / (4 * math.pi)) ** (1 / 3)
+    # A spiral from the pole to the equator covers a half sphere evenly.
+    steps = (np.arange(_DIRECTIONS) + 0.5) / _DIRECTIONS
+    height, turn = 1 - steps, steps * _DIRECTIONS * math.pi * (1 + math.sqrt(5))
+    across = np.sqrt(1 - height**2)
+    along = edges * np.abs(np.stack([height, across * np.cos(turn), across * np.sin(turn)], axis=1))
+    reach = np.sqrt(np.maximum(along**2 - edges**2 + radius**2, 0)) - along
+    inside = np.maximum(reach.min(axis=1), 0)
+    return float(1 - (inside**3).mean() / radius**3)
 
 
 def tissue_of(around: Intensities, white: int) -> Intensities:
