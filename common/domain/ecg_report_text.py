@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from common.domain.ecg_findings import EcgFindings
 from common.domain.ecg_measures import EcgMeasures, Measured
 from common.domain.scan import Signal
-from common.domain.text_lines import LINE_WIDTH, one_line, wrapped
+from common.domain.text_lines import LINE_WIDTH, fixed, one_line, wrapped
 
 _INTERVALS = (
     ("PR", "pr_ms"),
@@ -72,7 +72,9 @@ def _measures(measures: EcgMeasures) -> Iterator[str]:
         heart.append("1 beat" if measures.peaks.count == 1 else f"{measures.peaks.count:,} beats")
     if measures.rr is not None:
         rr = measures.rr
-        heart.append(f"RR {rr.median_ms:.0f} ms ({rr.shortest_ms:.0f} to {rr.longest_ms:.0f})")
+        heart.append(
+            f"RR {fixed(rr.median_ms)} ms ({fixed(rr.shortest_ms)} to {fixed(rr.longest_ms)})"
+        )
     heart.append(_shown("axis", measures.axis_degrees, "°"))
     yield from _line("Heart:     ", heart)
     yield from _line(
@@ -93,8 +95,8 @@ def _measures(measures: EcgMeasures) -> Iterator[str]:
 def _shown(name: str, measure: Measured, unit: str) -> str:
     if measure.value is None or measure.confidence is None:
         return ""
-    value = f"{measure.value:.0f}" if abs(measure.value) >= 10 else f"{measure.value:.2g}"
-    return f"{name} {value}{unit} (confidence {measure.confidence:.2f})"
+    value = fixed(measure.value) if abs(measure.value) >= 10 else f"{measure.value:.2g}"
+    return f"{name} {value}{unit} (confidence {fixed(measure.confidence, 2)})"
 
 
 def _line(title: str, parts: list[str]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from common.domain.follow_up import ChangedLesion, FollowUp, LesionChange
-from common.domain.text_lines import in_ml, one_line, place, wrapped
+from common.domain.text_lines import fixed, in_ml, one_line, place, wrapped
 
 CHANGES_SHOWN = 5
 
@@ -14,7 +14,7 @@ def follow_up_lines(follow_up: FollowUp) -> Iterator[str]:
     """The lines of a report's text about the previous scan."""
     yield (
         f"Follow-up: previous scan {follow_up.previous_scan}, acquired "
-        f"{follow_up.previous_acquired_at.date()}, {follow_up.days:.0f} days earlier"
+        f"{follow_up.previous_acquired_at.date()}, {fixed(follow_up.days)} days earlier"
     )
     if follow_up.withheld is not None:
         yield wrapped(_INDENT, f"Not compared. {one_line(follow_up.withheld)}")
@@ -34,9 +34,11 @@ def follow_up_lines(follow_up: FollowUp) -> Iterator[str]:
         error = (
             ""
             if follow_up.brain_error_percent is None
-            else f" (±{follow_up.brain_error_percent:.1f} %, 95 % of synthetic pairs)"
+            else f" (±{fixed(follow_up.brain_error_percent, 1)} %, 95 % of synthetic pairs)"
         )
-        yield f"{_INDENT}brain volume {follow_up.brain_change_percent:+.1f} %{error}"
+        sign = "-" if follow_up.brain_change_percent < 0 else "+"
+        percent = fixed(abs(follow_up.brain_change_percent), 1)
+        yield f"{_INDENT}brain volume {sign}{percent} %{error}"
 
 
 def _changed(lesion: ChangedLesion) -> str:

@@ -24,7 +24,7 @@ from common.domain.follow_up_text import follow_up_lines
 from common.domain.further_reading import READINGS
 from common.domain.input_problems import ORIENTATION_GUESSED
 from common.domain.report import BrainReport
-from common.domain.text_lines import in_ml, one_line, place, wrapped
+from common.domain.text_lines import fixed, in_ml, one_line, place, wrapped
 from common.domain.with_t1_text import with_t1_lines
 
 LESIONS_SHOWN = 5
@@ -63,7 +63,7 @@ def volumes_text(volumes: Volumes) -> str:
     for part, name in _PARTS:
         ml, percent = getattr(volumes, f"{part}_ml"), getattr(volumes, f"{part}_percent")
         if ml is not None:
-            share = f" ({percent:.1f} %)" if percent is not None else ""
+            share = f" ({fixed(percent, 1)} %)" if percent is not None else ""
             parts.append(f"{name} {in_ml(ml)}{share}")
     parts.append(f"head {in_ml(volumes.head_ml)}")
     return ", ".join(parts)
@@ -141,7 +141,7 @@ def _quality(quality: AnyQuality) -> Iterator[str]:
 
 def _measured(quality: Quality) -> list[str]:
     measured = [
-        f"{name} {percent:.1f} %"
+        f"{name} {fixed(percent, 1)} %"
         for name, percent in (("noise", quality.noise_percent), ("bias field", quality.inu_percent))
         if percent is not None
     ]
@@ -196,19 +196,21 @@ def _lesion(lesion: Lesion) -> str:
     if lesion.centroid_mm is not None:
         parts.append(f"at {place(lesion.centroid_mm)} mm")
     else:
-        parts.append(f"at voxel {', '.join(f'{index:.1f}' for index in lesion.centroid_voxel)}")
+        parts.append(
+            f"at voxel {', '.join(f'{fixed(index, 1)}' for index in lesion.centroid_voxel)}"
+        )
     if lesion.region is not None:
         parts.append(_region_name(lesion.region))
     if lesion.mni_mm is not None:
-        parts.append(f"MNI {' '.join(f'{mm:.0f}' for mm in lesion.mni_mm)}")
+        parts.append(f"MNI {' '.join(map(fixed, lesion.mni_mm))}")
     if lesion.slice_number is not None:
         parts.append(f"slice {lesion.slice_number}")
     if lesion.extent_mm is not None:
-        parts.append(f"{' x '.join(f'{mm:.0f}' for mm in lesion.extent_mm)} mm")
+        parts.append(f"{' x '.join(map(fixed, lesion.extent_mm))} mm")
     if lesion.intensity_ratio is not None:
-        parts.append(f"{lesion.intensity_ratio:.2f} x white matter")
+        parts.append(f"{fixed(lesion.intensity_ratio, 2)} x white matter")
     if lesion.confidence is not None:
-        parts.append(f"confidence {lesion.confidence:.2f}")
+        parts.append(f"confidence {fixed(lesion.confidence, 2)}")
     return f"#{lesion.id}: {', '.join(parts)}"
 
 

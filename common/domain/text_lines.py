@@ -2,8 +2,12 @@
 
 import math
 import textwrap
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 LINE_WIDTH = 100
+
+_EXACT = Context(prec=400, rounding=ROUND_HALF_UP)
+"""Digits for any float with a few decimals."""
 
 
 def one_line(text: str) -> str:
@@ -16,15 +20,27 @@ def wrapped(title: str, text: str) -> str:
     return textwrap.fill(text, LINE_WIDTH, initial_indent=title, subsequent_indent=" " * len(title))
 
 
+def fixed(number: float, decimals: int = 0) -> str:
+    """A number with so many decimals; a half is rounded away from zero, as people do and as
+    JavaScript's ``toFixed`` does, so that the page gives the same number."""
+    if not math.isfinite(number):
+        return str(number)
+    return f"{Decimal(number).quantize(Decimal(1).scaleb(-decimals), context=_EXACT):f}"
+
+
 def place(mm: tuple[float, float, float]) -> str:
     """A position in RAS+, such as 'R 12, A 34, S 5'."""
     ends = ("RL", "AP", "SI")
     return ", ".join(
-        f"{end[value < 0]} {abs(value):.0f}" for end, value in zip(ends, mm, strict=True)
+        f"{end[value < 0]} {fixed(abs(value))}" for end, value in zip(ends, mm, strict=True)
     )
 
 
+_ML_DECIMALS = ((100, 0), (10, 1), (1, 2), (0.1, 3), (0.01, 4))
+"""From so many ml on, and how many decimals then make three significant digits."""
+
+
 def in_ml(ml: float) -> str:
-    """A volume with three significant digits, never in exponential notation."""
-    digits = 0 if ml >= 100 else 3 if ml < 0.01 else 2 - math.floor(math.log10(ml))
-    return f"{ml:.{max(0, digits)}f} ml"
+    """A volume with three significant digits, and from 100 ml without decimals, below 0.01 ml with
+    three. ``mlText`` of the page follows the same rule."""
+    return f"{fixed(ml, next((n for least, n in _ML_DECIMALS if ml >= least), 3))} ml"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from common.domain.text_lines import in_ml, one_line, wrapped
+from common.domain.text_lines import fixed, in_ml, one_line, wrapped
 from common.domain.with_t1 import WithT1
 
 LESIONS_SHOWN = 5
@@ -20,14 +20,14 @@ def with_t1_lines(with_t1: WithT1) -> Iterator[str]:
     if with_t1.t1_intracranial_ml is not None and percent is not None:
         yield (
             f"{_INDENT}intracranial {in_ml(with_t1.t1_intracranial_ml)} on T1, "
-            f"{abs(percent):.1f} % {'less' if percent < 0 else 'more'} than on FLAIR"
+            f"{fixed(abs(percent), 1)} % {'less' if percent < 0 else 'more'} than on FLAIR"
         )
     if with_t1.doubt is not None:
         yield wrapped(_INDENT, f"doubtful: {one_line(with_t1.doubt)}")
     if volumes := _volumes(with_t1):
         yield wrapped(_INDENT, f"volumes on T1 if lesions count as white matter: {volumes}")
     if with_t1.lesions:
-        shown = [f"#{n.id} {100 * n.not_white:.0f} %" for n in with_t1.lesions]
+        shown = [f"#{n.id} {fixed(100 * n.not_white)} %" for n in with_t1.lesions]
         if len(shown) > LESIONS_SHOWN:
             shown = [*shown[:LESIONS_SHOWN], f"{len(shown) - LESIONS_SHOWN} more in the JSON"]
         share = "share of each lesion that is not labelled white matter on T1"

@@ -30,7 +30,7 @@ def test_volumes_and_lesions_are_told() -> None:
         "With T1:   scan scan-1 of the same study",
         "           intracranial 1510 ml on T1, 0.4 % less than on FLAIR",
         "           volumes on T1 if lesions count as white matter: grey matter 766 ml (6.10 ml "
-        "less than\n           without), white matter 512 ml, CSF 249 ml",
+        "less than\n           without), white matter 513 ml, CSF 249 ml",
         "           share of each lesion that is not labelled white matter on T1: #1 93 %, #2 5 %",
     ]
 

@@ -10,6 +10,21 @@ export function countText(count: number, one: string, many = `${one}s`): string 
   return `${numberText(count)} ${count === 1 ? one : many}`;
 }
 
+/** From so many ml on, and how many decimals then make three significant digits. */
+const ML_DECIMALS = [
+  [100, 0],
+  [10, 1],
+  [1, 2],
+  [0.1, 3],
+  [0.01, 4],
+] as const;
+
+/** A volume as the text of the report gives it (`in_ml`): with three significant digits, from
+ * 100 ml without decimals, below 0.01 ml with three; a half is rounded up. */
+export function mlText(ml: number): string {
+  return `${ml.toFixed(ML_DECIMALS.find(([least]) => ml >= least)?.[1] ?? 3)} ml`;
+}
+
 /** Bytes in the unit that fits. */
 export function bytesText(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];

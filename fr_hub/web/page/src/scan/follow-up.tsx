@@ -1,7 +1,8 @@
 import { Link } from "react-router";
 
+import { mlText } from "../parts/formats";
 import type { Vec3 } from "../viewer/geometry";
-import { mlText, placeText } from "./lesions";
+import { placeText } from "./lesions";
 import { brainOf, type ChangedLesion, type FollowUp, type Report } from "./scan-api";
 
 const CHANGES = ["new", "grown", "shrunk", "stable", "gone"] as const;
@@ -74,7 +75,7 @@ function Changes({ followUp, onShow }: { followUp: FollowUp; onShow(mm: Vec3): v
       {typeof error === "number" && (
         <p className="muted">
           In 95 % of pairs of synthetic scans of one head, the measured change was off by at most{" "}
-          {error} %. Two real scanners may differ by more.
+          {error.toFixed(1)} %. Two real scanners may differ by more.
         </p>
       )}
       {changed.length > 0 && (

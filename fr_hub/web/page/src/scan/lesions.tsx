@@ -1,3 +1,4 @@
+import { mlText } from "../parts/formats";
 import type { Vec3 } from "../viewer/geometry";
 import { type BrainFindings, brainOf, type Lesion, type Report } from "./scan-api";
 
@@ -43,11 +44,6 @@ function regionCounts(lesions: NonNullable<BrainFindings["lesions"]>): string | 
       return `${count} ${regionText(region)}${total}`;
     })
     .join(", ");
-}
-
-/** A volume with three digits. */
-export function mlText(ml: number): string {
-  return `${ml >= 100 ? ml.toFixed(0) : ml.toPrecision(3)} ml`;
 }
 
 /** The lesions of a report. A click shows one in the viewer. */

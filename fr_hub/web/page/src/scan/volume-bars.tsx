@@ -1,4 +1,4 @@
-import { mlText } from "./lesions";
+import { mlText } from "../parts/formats";
 import { type Norm, NORMS, SOURCES } from "./norms";
 import type { Volumes } from "./scan-api";
 

@@ -1,6 +1,6 @@
 import { Link } from "react-router";
 
-import { mlText } from "./lesions";
+import { mlText } from "../parts/formats";
 import { brainOf, type Report, type WithT1 } from "./scan-api";
 
 const VOLUMES = [

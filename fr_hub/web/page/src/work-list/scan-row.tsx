@@ -2,7 +2,7 @@ import type { ChangeEvent, CSSProperties, MouseEvent } from "react";
 import { Link } from "react-router";
 
 import type { ScanSummary } from "../api/types";
-import { contrastOf, countText, sizeText } from "../parts/formats";
+import { contrastOf, countText, mlText, sizeText } from "../parts/formats";
 import { StateTag, VerdictTag } from "../parts/tag";
 import { Time } from "../parts/time";
 
@@ -34,7 +34,7 @@ function lesionsOf(scan: ScanSummary): string {
   if (scan.lesions === 0 && [scan.read_as, scan.contrast].includes("t1")) return "none seen (T1)";
   const count = countText(scan.lesions, "lesion");
   const volume = scan.lesion_volume_ml;
-  return scan.lesions === 0 || volume === null ? count : `${count}, ${volume.toFixed(1)} ml`;
+  return scan.lesions === 0 || volume === null ? count : `${count}, ${mlText(volume)}`;
 }
 
 /** The address of a scan's own page. */
