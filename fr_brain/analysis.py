@@ -28,6 +28,7 @@ from fr_brain.follow_up import FollowUps
 from fr_brain.input_quality import with_input_problems
 from fr_brain.label_maps import pack_maps
 from fr_brain.limits import memory_limit_mib, resident_mib
+from fr_brain.misfits import with_misfits
 from fr_brain.pictures.illustration import illustrate
 from fr_brain.prefetch import Prefetcher
 from fr_brain.voxels import Voxels, checked_hash, voxels_of
@@ -183,7 +184,7 @@ class ScanAnalysis:
         findings = self._follow_ups.added(findings, analysis, scan, made_by)
         if self._pair:
             findings = self._t1_readings.added(findings, analysis, scan, made_by)
-        return findings
+        return with_misfits(findings)
 
     def _cannot_be_imported(
         self, claim: Claim, analyzer: str, error: ImportError

@@ -78,3 +78,9 @@ class WithT1(AlwaysValid):
         le=1,
         description="Dice coefficient of the brain tissue in both scans, after alignment",
     )
+
+    @property
+    def is_misfit(self) -> bool:
+        """Whether the two heads were aligned and do not fit each other: the scans may be of two
+        people."""
+        return self.withheld is not None and self.overlap is not None
