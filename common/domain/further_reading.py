@@ -16,6 +16,6 @@ class Reading:
 
 READINGS = {
     "volume": Reading("fr_brain/analyzers/README.md", "How well volume reads"),
-    "ecg": Reading("fr_brain/analyzers/ecg/METHOD.md", "Limits"),
+    "ecg": Reading("fr_brain/analyzers/ecg/METHOD.md", "How well ecg reads"),
 }
 """By the analyzer's name."""

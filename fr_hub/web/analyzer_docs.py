@@ -19,7 +19,10 @@ _PAGE = """<!doctype html>
 <link rel="stylesheet" href="/docs/docs.css">
 </head>
 <body>
-<header><h1>Fr: the analyzer {name}</h1></header>
+<header>
+<h1>Fr: the analyzer {name}</h1>
+<nav><a href="/">Back to Fr</a></nav>
+</header>
 <main>
 {content}<p>From {document}, which comes with Fr.</p>
 </main>

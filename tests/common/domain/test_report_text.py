@@ -195,7 +195,7 @@ def test_a_report_names_where_the_other_limits_are() -> None:
     limits = ("Only for adults.",)
     for name, more in (
         ("volume", '"How well volume reads" in fr_brain/analyzers/README.md, which comes with Fr'),
-        ("ecg", '"Limits" in fr_brain/analyzers/ecg/METHOD.md, which comes with Fr'),
+        ("ecg", '"How well ecg reads" in fr_brain/analyzers/ecg/METHOD.md, which comes with Fr'),
         ("of-a-plug-in", None),
     ):
         report = found(limitations=limits).model_copy(

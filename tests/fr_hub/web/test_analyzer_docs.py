@@ -10,15 +10,23 @@ from fr_hub.web.analyzer_docs import analyzer_page
 
 
 @pytest.mark.parametrize("name", READINGS)
-def test_each_has_its_part_alone_and_leads_nowhere_else(name: str) -> None:
+def test_each_has_its_part_alone_and_leads_back_and_nowhere_else(name: str) -> None:
     page = analyzer_page(name)
     assert page is not None
     text = page.decode()
     [heading] = re.findall(r"<h2>(.*?)</h2>", text)
     assert re.sub("<.*?>", "", heading) == READINGS[name].heading
     assert READINGS[name].document in text
-    assert re.findall(r'(?:src|href)="([^"]+)"', text) == ["/docs/docs.css"]
+    assert re.findall(r'(?:src|href)="([^"]+)"', text) == ["/docs/docs.css", "/"]
     assert not re.search(r"<style|style=|<script|\son\w+=", text)
+
+
+@pytest.mark.parametrize("name", READINGS)
+def test_figures_and_limits_come_before_commands(name: str) -> None:
+    text = (analyzer_page(name) or b"").decode()
+    last = max(text.rindex(part) for part in ("</table>", "</li>") if part in text)
+    assert "make evaluate" in text[last:]
+    assert "<code>make" not in text[:last]
 
 
 def test_that_of_volumes_has_the_figures_as_tables() -> None:
