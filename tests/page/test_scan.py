@@ -1,5 +1,6 @@
 """A scan's page: the image with its lesions, and how two of them are compared."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -195,7 +196,10 @@ def test_what_the_t1_scan_of_the_study_shows_is_shown_and_links_both_images(
     expect(card).to_contain_text("Doubtful: The intracranial volumes of the two scans differ")
     expect(card.locator("dt", has_text="White matter").locator("+ dd")).to_have_text("281 ml")
     expect(card).to_contain_text("600 ml (-6.2 %)")
-    expect(card.get_by_role("row")).to_have_text(["LesionNot white matter on T1", "193 %", "25 %"])
+    expect(card.get_by_role("row")).to_have_count(0)  # the table of lesions has the shares
+    rows = admin.get_by_role("region", name="Table of lesions").get_by_role("row")
+    for row, share in ((1, "93 %"), (2, "5 %")):
+        expect(rows.nth(row)).to_contain_text(f"T1: {share} not white matter")
     card.get_by_role("link", name="Compare with T1").click()
     expect(admin).to_have_url(f"{web.address}/compare?a={flair}&b={t1}".replace("@", "%40"))
     expect(admin.get_by_text("The report aligned the two images")).to_be_visible()
@@ -231,7 +235,54 @@ def test_a_reading_with_t1_is_one_change_between_two_revisions(
         ["none", f"read together with the T1 scan {with_t1.t1_scan[:8]}, revision 1"]
     )
     expect(changes.get_by_role("row", name="lesions, count")).to_contain_text("2")
+    expect(changes.get_by_role("row", name="lesion 2").get_by_role("cell")).to_have_text(
+        [re.compile("^1.73 ml, juxtacortical, at .* mm, brightness 1.50, confidence"), "not listed"]
+    )
     assert changes.evaluate("table => table.scrollWidth <= table.clientWidth")
+
+
+def test_the_changes_of_a_comparison_are_one_row_of_the_table(
+    admin: Page, web: WebProcess, store: DBManager
+) -> None:
+    follow_up = FollowUp(
+        previous_scan="0123456789abcdef0123456789abcdef",
+        previous_revision=1,
+        previous_acquired_at=datetime(2026, 1, 5, 9, tzinfo=UTC),
+        days=30,
+        new=1,
+        grown=0,
+        shrunk=0,
+        stable=1,
+        gone=0,
+        doubtful=0,
+        lesions=tuple(
+            ChangedLesion(
+                change=LesionChange.NEW,
+                ids=(n,),
+                volume_ml=1.728,
+                previous_ml=0,
+                centroid_mm=(n, 0, 0),
+            )
+            for n in range(1, 9)
+        ),
+        brain_change_percent=-1.25,
+        to_previous=((0, -1, 0, 4), (1, 0, 0, 8), (0, 0, 1, -4)),
+    )
+    key = make_head(store)
+    analyse_again(store, key, 2, follow_up=follow_up)
+    admin.goto(f"{web.address}/scans/{key}")
+    admin.get_by_text("What changed between two revisions").click()
+    changes = admin.get_by_role("region", name="Changes")
+    rows = changes.get_by_role("row").filter(has=admin.get_by_role("cell"))
+    expect(rows).to_have_count(1)
+    expect(rows.get_by_role("rowheader")).to_have_text("since the previous scan")
+    expect(rows.get_by_role("cell")).to_have_text(
+        [
+            "none",
+            f"compared with scan {follow_up.previous_scan[:8]}: 1 new, 0 grown, 0 shrunk, "
+            "1 stable, 0 gone, 0 doubtful, brain volume -1.3 %",
+        ]
+    )
 
 
 def test_the_history_says_why_a_scan_was_analysed_again(

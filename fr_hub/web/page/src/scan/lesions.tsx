@@ -75,7 +75,12 @@ export function Lesions({ report, cursor, onShow }: LesionsProps) {
             <p>By region: {byRegion}. Deep white matter means none of the other regions.</p>
           )}
           {typeof withheld === "string" && <p>No regions: {withheld}</p>}
-          <LesionTable lesions={lesions.largest} cursor={cursor} onShow={onShow} />
+          <LesionTable
+            lesions={lesions.largest}
+            onT1={new Map(findings.with_t1?.lesions.map((one) => [one.id, one.not_white]))}
+            cursor={cursor}
+            onShow={onShow}
+          />
         </>
       )}
     </section>
@@ -84,11 +89,13 @@ export function Lesions({ report, cursor, onShow }: LesionsProps) {
 
 interface TableProps {
   lesions: Lesion[];
+  /** The share of a lesion that T1 does not label as white matter, by the lesion's id. */
+  onT1: ReadonlyMap<number, number>;
   cursor: Vec3 | null;
   onShow(mm: Vec3): void;
 }
 
-function LesionTable({ lesions, cursor, onShow }: TableProps) {
+function LesionTable({ lesions, onT1, cursor, onShow }: TableProps) {
   const isHere = (lesion: Lesion) =>
     cursor !== null &&
     placeOf(lesion).every((mm, axis) => Math.abs(mm - (cursor[axis] ?? 0)) < 0.01);
@@ -132,7 +139,7 @@ function LesionTable({ lesions, cursor, onShow }: TableProps) {
                 <Size lesion={lesion} />
               </td>
               <td data-title="Place">
-                <Place lesion={lesion} />
+                <Place lesion={lesion} onT1={onT1.get(lesion.id ?? n + 1)} />
               </td>
               <td className="right" data-title="Brightness">
                 {typeof lesion.intensity_ratio === "number"
@@ -162,13 +169,15 @@ function Size({ lesion: { volume_ml, voxels, extent_mm } }: { lesion: Lesion }) 
   );
 }
 
-/** Where a lesion is: its region, and its position in the scan, in MNI space and as a slice. */
-function Place({ lesion }: { lesion: Lesion }) {
+/** Where a lesion is: its region, its position in the scan, in MNI space and as a slice, and what
+ * the T1 scan of the study shows there. */
+function Place({ lesion, onT1 }: { lesion: Lesion; onT1: number | undefined }) {
   const { region, mni_mm, slice_number } = lesion;
   const also = [
     mni_mm && `MNI ${mni_mm.map((mm) => mm.toFixed(0)).join(", ")}`,
     slice_number && `slice ${slice_number}`,
-  ].filter(Boolean);
+    onT1 !== undefined && `T1: ${(100 * onT1).toFixed(0)} % not white matter`,
+  ].filter((one) => typeof one === "string");
   const position = lesionPlaceText(lesion) + (lesion.centroid_mm ? " mm" : "");
   return (
     <>

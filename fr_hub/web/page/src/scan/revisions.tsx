@@ -2,9 +2,9 @@ import { useState } from "react";
 import { Link } from "react-router";
 
 import { Field } from "../parts/field";
-import { countText } from "../parts/formats";
 import { Problem } from "../parts/problem";
 import { Time } from "../parts/time";
+import { readableChanges } from "./readable-changes";
 import { type ChangedField, type Revision, type Scan, useChanges, useRevisions } from "./scan-api";
 import { hasView } from "./views";
 
@@ -107,58 +107,15 @@ function ChangeTable({ changes, from, to }: ChangeTableProps) {
           </tr>
         </thead>
         <tbody>
-          {withT1AsOne(changes).map(({ field, before, after }) => (
-            <tr key={field}>
-              <th scope="row">{fieldText(field)}</th>
-              <td className="wrap-anywhere">{valueText(before)}</td>
-              <td className="wrap-anywhere">{valueText(after)}</td>
+          {readableChanges(changes).map(({ what, before, after }) => (
+            <tr key={what}>
+              <th scope="row">{what}</th>
+              <td className="wrap-anywhere">{before}</td>
+              <td className="wrap-anywhere">{after}</td>
             </tr>
           ))}
         </tbody>
       </table>
     </div>
   );
-}
-
-const WITH_T1 = "findings.with_t1";
-
-/** The changes, with one for all that the T1 scan of the study adds. */
-function withT1AsOne(changes: ChangedField[]): ChangedField[] {
-  const isOfT1 = ({ field }: ChangedField) => field.startsWith(`${WITH_T1}.`);
-  const ofT1 = changes.filter(isOfT1);
-  const first = changes.findIndex(isOfT1);
-  if (first === -1) return changes;
-  const one: ChangedField = {
-    field: WITH_T1,
-    before: withT1Text(ofT1, "before"),
-    after: withT1Text(ofT1, "after"),
-  };
-  return changes.flatMap((change, n) => (n === first ? one : isOfT1(change) ? [] : change));
-}
-
-function withT1Text(changes: ChangedField[], side: "before" | "after"): string {
-  const find = (name: string) => changes.find(({ field }) => field === `${WITH_T1}.${name}`);
-  const [scan, revision, withheld] = ["t1_scan", "t1_revision", "withheld"].map(find);
-  if (scan && typeof scan[side] !== "string") return "none";
-  const which = scan ? `the T1 scan ${String(scan[side]).slice(0, 8)}` : "the same T1 scan";
-  const of = revision ? `${which}, revision ${String(revision[side])}` : which;
-  const reason = withheld?.[side];
-  return typeof reason === "string"
-    ? `not read together with ${of}. ${reason}`
-    : `read together with ${of}${scan ? "" : `; ${countText(changes.length, "value")} changed`}`;
-}
-
-/** `findings.lesions.largest.0.volume_ml` as `lesions, largest, 1, volume ml`. */
-function fieldText(field: string): string {
-  return field
-    .replace(/^findings\./, "")
-    .split(".")
-    .map((part) => (/^\d+$/.test(part) ? String(Number(part) + 1) : part.replaceAll("_", " ")))
-    .join(", ");
-}
-
-function valueText(value: unknown): string {
-  if (value === null || value === undefined) return "none";
-  if (typeof value === "object") return JSON.stringify(value);
-  return String(value);
 }

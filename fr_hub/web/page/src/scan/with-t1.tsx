@@ -9,8 +9,6 @@ const VOLUMES = [
   ["Fluid", "csf_ml"],
 ] as const;
 
-const LESIONS_SHOWN = 20;
-
 /** What a FLAIR scan shows together with the T1 scan of its study. */
 export function WithT1Card({ report }: { report: Report }) {
   const withT1 = brainOf(report.findings)?.with_t1;
@@ -33,7 +31,6 @@ export function WithT1Card({ report }: { report: Report }) {
 
 function Measures({ withT1 }: { withT1: WithT1 }) {
   const percent = withT1.intracranial_difference_percent;
-  const listed = withT1.lesions.slice(0, LESIONS_SHOWN);
   return (
     <>
       {withT1.doubt && <p>Doubtful: {withT1.doubt}</p>}
@@ -60,27 +57,11 @@ function Measures({ withT1 }: { withT1: WithT1 }) {
         })}
       </dl>
       <p className="muted">Lesions of this scan count as white matter in these volumes.</p>
-      {listed.length > 0 && (
-        <table className="table">
-          <caption className="muted">
-            Share of each lesion that T1 does not label as white matter. It is high where a lesion
-            is dark on T1, but also in and beside grey matter and fluid.
-          </caption>
-          <thead>
-            <tr>
-              <th scope="col">Lesion</th>
-              <th scope="col">Not white matter on T1</th>
-            </tr>
-          </thead>
-          <tbody>
-            {listed.map((lesion) => (
-              <tr key={lesion.id}>
-                <td>{lesion.id}</td>
-                <td>{Math.round(100 * lesion.not_white)} %</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+      {withT1.lesions.length > 0 && (
+        <p className="muted">
+          The table of lesions gives the share of each that T1 does not label as white matter. It is
+          high where a lesion is dark on T1, but also in and beside grey matter and fluid.
+        </p>
       )}
     </>
   );
