@@ -71,9 +71,11 @@ class ArrivingMaps:
         # Imported here because it takes long: most Fr-PACS get no label maps.
         from common.formats.nifti.writing import gzipped, label_map_header
 
-        header = label_map_header(self.header.shape, self.header.affine)
+        shape, affine = self.header.shape, self.header.affine
         return {
-            one.name: gzipped(chain([header], self._labels(one, waited)))
+            one.name: gzipped(
+                chain([label_map_header(shape, affine, one.meanings)], self._labels(one, waited))
+            )
             for one in self.header.maps
         }
 

@@ -54,6 +54,11 @@ class DescribedMap(Frozen):
             raise ValueError("two meanings for one label")
         return self
 
+    @property
+    def meanings(self) -> dict[int, str]:
+        """What each label means."""
+        return {one.value: one.meaning for one in self.values}
+
 
 class PackedMap(DescribedMap):
     """A packed label map, as the document of its report describes it."""

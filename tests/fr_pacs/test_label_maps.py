@@ -44,6 +44,8 @@ def test_each_map_is_a_nifti_file_on_the_voxels_of_the_scan(tmp_path: Path) -> N
         assert np.array_equal(np.asanyarray(image.dataobj).reshape(SCAN.shape), labels)
         assert np.array_equal(image.affine[:3], AFFINE)
         assert int(image.header["intent_code"]) == 1002  # label
+        [names] = image.header.extensions
+        assert names.text == "index\tname\n1\tone\n2\ttwo\n3\tthree\n"
 
 
 def test_without_a_position_none_is_made_up(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from common.domain.installed_analyzer import InstalledAnalyzer
 from common.domain.with_t1 import LesionOnT1, WithT1
 from common.runtime.logger import get_log
 from common.store.db_manager import DBManager
+from tests.label_maps import MEANINGS
 from tests.page.acts import dialog
 from tests.page.browser import WebProcess, another, watched
 from tests.page.heads import LESIONS, analyse_again, make_head, place_of
@@ -55,6 +56,20 @@ def test_a_click_on_a_lesion_moves_the_crosshair_and_overlays_are_switched(
     admin.keyboard.press("PageUp")
     x, y, z = LESIONS[1]
     expect(readout).to_have_attribute("data-mm", mm_of((x, y, z + 1)))
+
+
+def test_names_of_labels_in_front_of_a_map_do_not_shift_it(
+    admin: Page, web: WebProcess, store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for label in range(100, 120):  # more text than the longest header
+        monkeypatch.setitem(MEANINGS, label, "x" * 80)
+    admin.goto(f"{web.address}/scans/{make_head(store)}")
+    rows = admin.get_by_role("region", name="Lesions", exact=True).get_by_role("row")
+    for number, voxel in enumerate(LESIONS, start=1):
+        rows.nth(number).get_by_role("button").click()
+        readout = admin.locator(".viewer-readout")
+        expect(readout).to_have_attribute("data-mm", mm_of(voxel))
+        expect(readout).to_contain_text(f"lesion {number}")
 
 
 @pytest.mark.long

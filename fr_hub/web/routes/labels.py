@@ -190,7 +190,7 @@ def _file(
     except ValueError:
         raise slice_too_large() from None
     shape, affine = (scan.shape, scan.affine) if made is None else (made.shape, made.affine)
-    header = label_map_header(shape, affine)
+    header = label_map_header(shape, affine, packed.meanings)
 
     # The same planes may lie elsewhere in the scan.
     place = "" if packed.planes is None else packed.planes.model_dump_json()

@@ -47,12 +47,32 @@ def test_a_long_axis_makes_nifti_2() -> None:
 
 def test_a_label_map_has_the_intent_of_labels_and_the_place_of_its_scan() -> None:
     labels = np.arange(24, dtype=np.uint8).reshape((2, 3, 4), order="F")
-    data = label_map_header((2, 3, 4), AFFINE) + labels.tobytes(order="F")
+    data = label_map_header((2, 3, 4), AFFINE, {1: "one"}) + labels.tobytes(order="F")
     image: Any = nib.Nifti1Image.from_stream(io.BytesIO(data))
     assert image.get_data_dtype() == np.uint8
     assert int(image.header["intent_code"]) == 1002
     assert np.array_equal(np.asanyarray(image.dataobj), labels)
     assert np.array_equal(image.affine[:3], np.array(AFFINE, np.float32))
+
+
+@pytest.mark.parametrize("length", [1, *range(70, 90)])
+@pytest.mark.parametrize("shape", [(2, 3, 4), (40_000, 1, 2)])
+def test_the_names_of_labels_come_before_them_as_plain_text(
+    shape: tuple[int, ...], length: int
+) -> None:
+    names = {7: "ä" * length, 2: "two"}
+    labels = np.arange(np.prod(shape)).astype(np.uint8).reshape(shape, order="F")
+    data = label_map_header(shape, AFFINE, names) + labels.tobytes(order="F")
+    kind: Any = nib.Nifti1Image if max(shape) < 40_000 else nib.Nifti2Image
+    image = kind.from_stream(io.BytesIO(data))
+    assert np.array_equal(np.asanyarray(image.dataobj), labels)
+    [extension] = image.header.extensions
+    assert extension.get_code() == 6  # comment
+    assert extension.text == f"index\tname\n2\ttwo\n7\t{names[7]}\n"
+
+
+def test_images_have_no_extension() -> None:
+    assert nifti_header((2, 2, 2), "uint8", AFFINE)[-4:] == bytes(4)
 
 
 def test_a_compressed_file_is_the_same_each_time_and_comes_back() -> None:

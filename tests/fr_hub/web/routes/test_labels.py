@@ -66,6 +66,8 @@ def test_a_map_is_a_nifti_file_on_the_voxels_of_its_scan(
     image = nib.Nifti1Image.from_bytes(whole.content)
     assert np.array_equal(np.asanyarray(image.dataobj), tissues)
     assert int(image.header["intent_code"]) == 1002  # label
+    [names] = image.header.extensions
+    assert names.text == "index\tname\n1\tone\n2\ttwo\n3\tthree\n"
     scan = nib.Nifti1Image.from_bytes(client.get(f"{SCANS}/{key}/voxels.nii").content)
     assert np.array_equal(image.affine, scan.affine)
     etag = whole.headers["etag"]

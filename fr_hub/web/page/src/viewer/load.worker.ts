@@ -44,6 +44,7 @@ async function load({ url, block = 1 }: LoadRequest): Promise<void> {
   let header: NiftiHeader | null = null;
   let bytes: Uint8Array | null = null;
   let filled = 0;
+  let skipped = 0;
   let told = 0;
   for (;;) {
     const { done, value } = await reader.read();
@@ -58,6 +59,10 @@ async function load({ url, block = 1 }: LoadRequest): Promise<void> {
       if (begun < HEADER_BYTES) continue;
       [header, bytes, filled] = start(begin, begun);
     }
+    // A label map has the names of its labels before the first voxel.
+    const names = rest.subarray(0, Math.max(0, header.offset - HEADER_BYTES - skipped));
+    skipped += names.length;
+    rest = rest.subarray(names.length);
     const piece = rest.subarray(0, bytes.length - filled);
     bytes.set(piece, filled);
     filled += piece.length;
