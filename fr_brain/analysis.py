@@ -42,6 +42,8 @@ class Analysed:
     report: BrainReport
     labels: PackedMaps | None = None
     """The label maps to store with the report, if there are any."""
+    compares: bool = False
+    """Whether its analyzer compares the scan with earlier ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,8 @@ class ScanAnalysis:
             took_ms = (time.perf_counter() - began) * 1000
             self._have_run.add(analyzer.name)
             findings = checked_findings(analysis.findings)
-            if analysis.follow_up is not None or analysis.with_t1 is not None:
+            compares = analysis.follow_up is not None
+            if compares or analysis.with_t1 is not None:
                 with self._current_scan.analysing(made_by):
                     findings = self._compared(findings, analysis, claim.scan, made_by)
             report = BrainReport.of(
@@ -152,13 +155,13 @@ class ScanAnalysis:
             )
             with_picture = self._pictures and claim.scan.kind == "image"
             if not with_picture and (analysis.labels is None or not self._label_maps):
-                return Analysed(report)
+                return Analysed(report, compares=compares)
             # Label maps and the picture count against the analyzer's limits.
             with self._current_scan.analysing(made_by):
                 labels = self._packed_labels(analysis, claim.scan)
                 if with_picture:
                     report = self._with_picture(report, analysis, claim, voxels)
-            return Analysed(report, labels)
+            return Analysed(report, labels, compares)
         except StoreUnavailable:
             raise
         except VoxelsDamaged as error:

@@ -22,6 +22,7 @@ class Completion:
         pause_s: pause before the second attempt, seconds.
         retry: repeats a call to the store while MongoDB is unreachable.
         pair: schedule FLAIR scans for reanalysis whose T1 scan is analysed later.
+        compare: schedule scans for reanalysis whose previous scan is analysed later.
     """
 
     def __init__(
@@ -35,10 +36,12 @@ class Completion:
         limited_log: RateLimitedLog,
         *,
         pair: bool = False,
+        compare: bool = False,
     ) -> None:
         self._store = claims
         self._lease = lease
         self._pair = pair
+        self._compare = compare
         self._attempts = attempts
         self._pause_s = pause_s
         self._retry = retry
@@ -71,6 +74,7 @@ class Completion:
     def _complete(self, done: Sequence[tuple[Claim, Analysed]]) -> None:
         reports = [(claim, one.report) for claim, one in done]
         labels = {claim.key: one.labels for claim, one in done if one.labels is not None}
+        compared = {claim.key for claim, one in done if self._compare and one.compares}
         with self._lease.ending([claim for claim, _ in done]):
             lost = self._retry(
                 lambda: self._store.complete(
@@ -78,6 +82,7 @@ class Completion:
                     labels=labels,
                     verify_first=not self._lease.is_fresh(),
                     pair=self._pair,
+                    compare=compared,
                 )
             )
         for claim, report in reports:

@@ -100,6 +100,7 @@ class Processor:
             log,
             self._limited_log,
             pair=settings.brain_pair_t1,
+            compare=settings.brain_compare_again,
         )
 
     def run(self) -> None:

@@ -78,3 +78,9 @@ class BrainSettings(StoreSettings):
         "there is one with label maps; one that arrives later makes a new revision of the FLAIR "
         "scan's report. 0: read each scan alone",
     )
+    brain_compare_again: bool = Field(
+        default=True,
+        description="1: if the report on a subject's previous scan comes later than that on the "
+        "next one, analyse the next one again, once, so that a new revision of its report compares "
+        "the two. 0: compare each scan only with those that were analysed before it",
+    )

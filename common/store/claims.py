@@ -8,6 +8,7 @@ from bson.errors import BSONError
 
 from common.domain.audit_events import Kind
 from common.domain.label_maps import PackedMaps
+from common.domain.previous_scan import can_be_compared
 from common.domain.report import BrainReport
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
@@ -38,6 +39,7 @@ from common.store.recording import Recorder
 from common.store.reports import Reports
 from common.store.schema import IN_PROGRESS
 from common.store.study_pairs import StudyPairs, studies_of
+from common.store.successors import Successors
 
 _NO_LABELS: Mapping[str, PackedMaps] = MappingProxyType({})
 
@@ -51,12 +53,14 @@ class Claims(Claiming):
         reconciliation: Reconciliation,
         reports: Reports,
         pairs: StudyPairs,
+        successors: Successors,
         recorder: Recorder,
     ) -> None:
         super().__init__(connection, Endings(connection, reconciliation, recorder), recorder)
         self._reconciliation = reconciliation
         self._reports = reports
         self._pairs = pairs
+        self._successors = successors
 
     @translated
     def fetch_voxels(self, claim: Claim) -> bytes | bytearray:
@@ -108,10 +112,12 @@ class Claims(Claiming):
         verify_first: bool = True,
         labels: Mapping[str, PackedMaps] = _NO_LABELS,
         pair: bool = False,
+        compare: Collection[str] = (),
     ) -> set[str]:
         """Write the label maps, then the reports, then set their scans ``'Done'`` under the fence;
         all durably. A FLAIR scan that should be read together with a T1 scan of its study, and was
-        not, is scheduled for reanalysis instead (``study_pairs``).
+        not, is scheduled for reanalysis instead (``study_pairs``), as is a scan that should be
+        compared with an earlier one of its subject, and was not (``successors``).
 
         Repeatable. Returns the ids whose claim was lost. Their report is that of the current
         claim's owner, or whichever was written first.
@@ -122,6 +128,8 @@ class Claims(Claiming):
                 always do, and the check costs more than the writes that it saves.
             labels: the label maps of the reports that have some, by the key of the scan.
             pair: look for such scans in the studies of these.
+            compare: keys of those whose analyzer compares them with earlier ones: look for such
+                scans among those of the same subject.
         """
         if not done:
             return set()
@@ -138,6 +146,7 @@ class Claims(Claiming):
                 if claim.key in labels
             },
             pair=pair,
+            compare=compare,
         )
         # The reports are durable, so they may be sent while they are recorded and their scans
         # become 'Done', each of which waits for the journal once more. If this process is killed
@@ -146,6 +155,8 @@ class Claims(Claiming):
         self._recorder.wait_durable()
         reports = [report for _, report in done if report.key in held_now]
         again = self._pairs.send_back(studies_of(reports)) if pair else set()
+        compared = [one.key for one in reports if one.key in compare and can_be_compared(one)]
+        again |= self._successors.send_back(compared)
         claims = [claim for claim in claims if claim.key not in again]
         lost = self._finish(claims, FINISH) if claims else set()
         self._db.feed.tell(*_done(claims, lost))
@@ -153,6 +164,7 @@ class Claims(Claiming):
             late = [report for report in reports if report.key in lost]
             if pair:
                 self._pairs.send_back(studies_of(late), anew=lost)
+            self._successors.send_back([key for key in compared if key in lost], anew=lost)
             self._reconciliation.reconcile(list(lost))
             self._recorder.note(Kind.REPORT, sorted(lost), outcome="claim lost")
         return lost

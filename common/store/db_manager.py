@@ -53,11 +53,13 @@ from common.store.scan_pages import ScanPages
 from common.store.scan_states import ScanStates
 from common.store.scans import Scans
 from common.store.schema_check import SchemaCheck
+from common.store.sending_back import SendingBack
 from common.store.server_status import Server
 from common.store.sessions import Sessions
 from common.store.study_members import StudyMembers
 from common.store.study_pairs import StudyPairs
 from common.store.study_scans import StudyScans
+from common.store.successors import Successors
 from common.store.supervision import Supervision
 from common.store.tokens import Tokens
 from common.store.undeliverable import UndeliverableReports
@@ -133,12 +135,16 @@ class DBManager:
 
     def _record_with(self, recorder: Recorder) -> None:
         connection = self.connection
-        self.study_pairs = pairs = StudyPairs(connection, self._members, recorder)
-        self.reconciliation = reconciliation = Reconciliation(connection, pairs, recorder)
+        sending_back = SendingBack(connection, recorder)
+        self.study_pairs = pairs = StudyPairs(self._members, sending_back)
+        self.successors = successors = Successors(connection, sending_back)
+        self.reconciliation = reconciliation = Reconciliation(
+            connection, pairs, successors, recorder
+        )
         self.uploads = Uploads(connection, recorder)
         self.scans = Scans(connection, self.uploads, recorder)
         self.revisions = Revisions(connection, recorder)
-        self.claims = Claims(connection, reconciliation, self._reports, pairs, recorder)
+        self.claims = Claims(connection, reconciliation, self._reports, pairs, successors, recorder)
         self.supervision = Supervision(connection, reconciliation, recorder)
         self.notices = Notices(connection, recorder)
         self.report_requests = ReportRequests(connection, recorder)

@@ -172,7 +172,11 @@ def scan_document(item: NewScan, received_at: datetime) -> Document:
 
 
 def report_document(
-    report: BrainReport, labels: Document | None = None, *, look_in_study: bool = False
+    report: BrainReport,
+    labels: Document | None = None,
+    *,
+    look_in_study: bool = False,
+    compares: bool = False,
 ) -> Document:
     """The document of a new report in ``brain_reports``, ready to be sent.
 
@@ -180,6 +184,7 @@ def report_document(
         report: the report.
         labels: what is stored about its label maps; None: it has none.
         look_in_study: whether its study is to be looked at (``study_pairs``).
+        compares: whether the subject's other scans are to be looked at (``successors``).
     """
     document: Document = {  # in the order that ``scan_document`` explains
         "_id": report.key,
@@ -196,6 +201,8 @@ def report_document(
         document["labels"] = labels
     if look_in_study:
         document[LOOK] = True
+    if compares:
+        document[COMPARES] = True
     return document
 
 
@@ -260,6 +267,10 @@ def _same_scan(mine: Document, stored: object) -> bool:
 
 LOOK = "look_in_study"
 """Field of a report: its study is to be looked at before its scan is ``'Done'``."""
+
+COMPARES = "compares"
+"""Field of a report: its analyzer compares the scan with the subject's previous one, so the
+subject's other scans are to be looked at before the scan is ``'Done'``."""
 
 IDENTIFIERS = ("subject", "study", "series", "session")
 """Attributes that say whose image a scan is, and of what."""

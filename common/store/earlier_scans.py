@@ -1,10 +1,11 @@
 """Earlier scans of a subject, with their reports and label maps, for Fr-BRAIN."""
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from pydantic import ValidationError
 
+from common.domain.previous_scan import is_before, latest_first
 from common.domain.report import BrainReport
 from common.domain.scan import BrainScan
 from common.domain.states import ReportGenerated
@@ -18,8 +19,8 @@ _SCANS_MAX = 200
 """Scans of a subject that are looked at, the latest received ones."""
 _REPORTS_MAX = 10
 """Reports that are looked at, those of the latest scans before."""
-_APART = timedelta(hours=12)
-"""Scans nearer to each other are of one examination."""
+
+_MAY_BE_REPORTED = [str(state) for state in ReportGenerated if state is not ReportGenerated.ERROR]
 
 
 class EarlierScans(OtherScans):
@@ -37,7 +38,7 @@ class EarlierScans(OtherScans):
         """
         if scan.subject is None or scan.acquired_at is None:
             return None
-        before = self._before(scan, scan.acquired_at)[:_REPORTS_MAX]
+        before = self._before(scan)[:_REPORTS_MAX]
         reports = {
             one.key: one for one in self._reports.of(source_of(scan), [one.key for one in before])
         }
@@ -47,35 +48,39 @@ class EarlierScans(OtherScans):
                 return OtherScan(one, report)
         return None
 
-    def _before(self, scan: BrainScan, acquired_at: datetime) -> list[BrainScan]:
+    def _before(self, scan: BrainScan) -> list[BrainScan]:
         """The scans before, the latest first."""
         found = [one for document in self._of_subject(scan) for one in _header(document)]
-        before = [
-            (one.acquired_at, one.key, one)
-            for one in found
-            if one.acquired_at is not None
-            # Not their sum: the first day of year 1, as some devices write it, has none before.
-            and acquired_at - one.acquired_at >= _APART
-            and (one.study is None or one.study != scan.study)
-        ]
-        return [one for _, _, one in sorted(before, key=lambda item: item[:2], reverse=True)]
+        return latest_first(one for one in found if is_before(one, scan))
 
     @translated
     def _of_subject(self, scan: BrainScan) -> list[Document]:
-        wanted = {
-            "scan.subject": scan.subject,
-            "scan.pacs": scan.pacs,
-            "scan.scan_type": scan.scan_type,
-            "report_generated": str(ReportGenerated.DONE),
-        }
-        return find(
-            self._db.scans,
-            wanted,
-            {"scan": 1},
-            sort=list(NEWEST_FIRST),
-            limit=_SCANS_MAX,
-            hint=SUBJECT,
-        )
+        return scans_of_subject(self._db.scans, scan, {"scan": 1})
+
+
+def scans_of_subject(
+    scans: Any, scan: BrainScan, fields: Document, these: Sequence[str] = ()
+) -> list[Document]:
+    """The latest received scans of a scan's subject that are of the same type, came from the same
+    Fr-PACS, and may have a report: they were claimed at least once, and have not failed. A report
+    counts before its scan is ``'Done'``.
+
+    Args:
+        scans: the collection, with the read concern that the caller needs.
+        scan: the header of the scan.
+        fields: what to return of each.
+        these: keys of scans that have a report, whatever their states.
+    """
+    wanted = {
+        "scan.subject": scan.subject,
+        "scan.pacs": scan.pacs,
+        "scan.scan_type": scan.scan_type,
+        "$or": [
+            {"report_generated": {"$in": _MAY_BE_REPORTED}, "fence": {"$gt": 0}},
+            {"_id": {"$in": [*these]}},
+        ],
+    }
+    return find(scans, wanted, fields, sort=list(NEWEST_FIRST), limit=_SCANS_MAX, hint=SUBJECT)
 
 
 def _header(document: Document) -> list[BrainScan]:

@@ -15,12 +15,13 @@ from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.store.connection import BY_ID, Connection
 from common.store.damage import find
-from common.store.documents import LOOK, of_revision, revision_of
+from common.store.documents import COMPARES, LOOK, of_revision, revision_of
 from common.store.error_mapping import translated
 from common.store.feed_documents import reports_changed, scans_to_look_up
 from common.store.paging import pages
 from common.store.recording import Recorder
 from common.store.study_pairs import StudyPairs
+from common.store.successors import Successors
 
 FINISH: Document = {
     "$set": {"report_generated": ReportGenerated.DONE},
@@ -34,15 +35,22 @@ UNCLAIMED = (ReportGenerated.TO_DO, ReportGenerated.ERROR)
 
 _UNCLAIMED = {"report_generated": {"$in": [*UNCLAIMED]}}
 _PAGE = 1000
-_FIELDS = {"revision": 1, LOOK: 1, "report.study": 1}
+_FIELDS = {"revision": 1, LOOK: 1, COMPARES: 1, "report.study": 1}
 
 
 class Reconciliation:
     """Brings the states of scans and their reports into agreement."""
 
-    def __init__(self, connection: Connection, pairs: StudyPairs, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        pairs: StudyPairs,
+        successors: Successors,
+        recorder: Recorder,
+    ) -> None:
         self._db = connection
         self._pairs = pairs
+        self._successors = successors
         self._recorder = recorder
 
     def reconcile(self, keys: Sequence[str]) -> set[str]:
@@ -73,7 +81,7 @@ class Reconciliation:
                 self._db.scans.update_one(these, change)
                 self._db.feed.tell(scans_to_look_up([key]))
         # Who looked at the study meanwhile left them to the reanalysis.
-        self._pairs.send_back(_studies_to_look_at(reports, {one["_id"] for one in reports}))
+        self._look(reports, {one["_id"] for one in reports})
 
     def finish_reported(self, idle: Mapping[str, int]) -> set[str]:
         """As ``reconcile``, for scans that are known to be idle: each with its revision. Only a
@@ -91,13 +99,20 @@ class Reconciliation:
             self._recorder.note(Kind.REPORT, found_ids, outcome="found")
             self._recorder.wait_durable()
             # Their writer may have been killed before it looked.
-            self._pairs.send_back(_studies_to_look_at(found, set(found_ids)))
+            self._look(found, set(found_ids))
         for revision, ids in reported.items():
             # Owner and fence stay, so an owner that took part recognizes its own write.
             these = {"_id": {"$in": ids}, **of_revision(revision), **_UNCLAIMED}
             self._db.scans.update_many(these, FINISH)
             self._db.feed.tell(scans_to_look_up(ids), reports_changed(ids, "ready", revision))
         return {key for ids in reported.values() for key in ids}
+
+    def _look(self, reports: Sequence[Document], keys: set[str]) -> None:
+        """Look at the studies and subjects of these scans, as their reports say."""
+        self._pairs.send_back(_studies_to_look_at(reports, keys))
+        self._successors.send_back(
+            [one["_id"] for one in reports if one["_id"] in keys and one.get(COMPARES) is True]
+        )
 
     @translated
     def reconcile_failed(self) -> list[str]:

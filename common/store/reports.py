@@ -8,12 +8,13 @@ repeatable, so a kill between them loses nothing:
    owners one succeeds, and the owner of an earlier revision changes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
+from common.domain.previous_scan import can_be_compared
 from common.domain.report import BrainReport
 from common.domain.study_pairs import is_of_pair
 from common.domain.types import Document
@@ -38,6 +39,7 @@ class Reports:
         labels: Mapping[str, LabelSet] = _NO_LABELS,
         *,
         pair: bool = False,
+        compare: Collection[str] = (),
     ) -> None:
         """Write these reports durably. Repeatable: a report that exists already stays.
 
@@ -45,9 +47,13 @@ class Reports:
             reports: the reports.
             labels: their label maps, by the key of the scan; written first.
             pair: mark those whose study is to be looked at (``study_pairs``).
+            compare: keys of scans whose analyzer compares them with earlier ones; their reports are
+                marked (``successors``).
         """
         self._labels.add([labels[one.key] for one in reports if one.key in labels])
-        documents = [_document(one, labels, pair=pair) for one in reports]
+        documents = [
+            _document(one, labels, pair=pair, compares=one.key in compare) for one in reports
+        ]
         first = [document for document in documents if document["revision"] == 1]
         if first:
             try:
@@ -94,12 +100,15 @@ class Reports:
         )
 
 
-def _document(report: BrainReport, labels: Mapping[str, LabelSet], *, pair: bool) -> Document:
+def _document(
+    report: BrainReport, labels: Mapping[str, LabelSet], *, pair: bool, compares: bool
+) -> Document:
     mine = labels.get(report.key)
     return report_document(
         report,
         None if mine is None else labels_document(mine),
         look_in_study=pair and is_of_pair(report),
+        compares=compares and can_be_compared(report),
     )
 
 

@@ -25,30 +25,21 @@ until the next revision replaces it.
 
 from collections.abc import Collection, Sequence
 
-from common.domain.audit_events import Kind
 from common.domain.report import BrainReport
-from common.domain.states import ReportGenerated
 from common.domain.study_pairs import T1, better_t1, is_of_pair
-from common.domain.types import Document
-from common.store.claim_documents import CHOSEN, reanalysis_update
-from common.store.collections import Notification
-from common.store.connection import Connection
-from common.store.documents import HAS_VOXELS, of_revision
 from common.store.error_mapping import translated
-from common.store.feed_documents import scans_to_look_up
-from common.store.recording import Recorder
-from common.store.study_members import READ_WITH, StoredMember, StudyMembers
+from common.store.sending_back import STATES, SendingBack
+from common.store.study_members import READ_WITH, StudyMembers
 
-_STATES = tuple(map(str, ReportGenerated))
+_CAUSE = "a T1 scan of its study was analysed"
 
 
 class StudyPairs:
     """Sends back FLAIR scans whose report should name a T1 scan."""
 
-    def __init__(self, connection: Connection, members: StudyMembers, recorder: Recorder) -> None:
-        self._db = connection
+    def __init__(self, members: StudyMembers, sending_back: SendingBack) -> None:
         self._members = members
-        self._recorder = recorder
+        self._sending_back = sending_back
 
     @translated
     def send_back(self, studies: Collection[str], anew: Collection[str] = ()) -> set[str]:
@@ -68,48 +59,16 @@ class StudyPairs:
         sent = set()
         for one in members:
             t1 = better_t1(one.member, t1_scans)
-            if t1 is None or one.state not in _STATES or one.revision != one.reported:
+            if t1 is None or one.state not in STATES or one.revision != one.reported:
                 continue
             read_with = found[t1.scan.key].reading
             key = one.member.scan.key
-            if (one.read_with != read_with or key in anew) and self._schedule(one, read_with):
+            if one.read_with == read_with and key not in anew:
+                continue
+            analyzer, because = one.member.analyzer, (READ_WITH, read_with)
+            if self._sending_back.schedule(key, one.revision, analyzer, _CAUSE, because):
                 sent.add(key)
         return sent
-
-    def _schedule(self, flair: StoredMember, read_with: str) -> bool:
-        key = flair.member.scan.key
-        wanted = {
-            "_id": key,
-            # Not only the state that was read: its owner may just set it 'Done'.
-            "report_generated": {"$in": [*_STATES]},
-            **of_revision(flair.revision),
-            **HAS_VOXELS,
-            "purging_since": None,  # retention is removing them
-        }
-        if self._db.scans_fast.find_one(wanted, {"_id": 1}) is None:
-            return False  # not to be recorded, as it will not be done
-        self._db.feed.begin()
-        self._recorder.note(
-            Kind.SCHEDULE_REANALYSIS,
-            [key],
-            outcome="to be analysed again",
-            cause="a T1 scan of its study was analysed",
-        )
-        self._recorder.wait_durable()
-        is_chosen = {"$ne": [{"$type": f"${CHOSEN}"}, "missing"]}
-        analyzer = {"$literal": flair.member.analyzer}
-        change: list[Document] = [
-            *reanalysis_update(flair.revision),
-            {"$set": {READ_WITH: {"$literal": read_with}}},
-            # Another choice was for a reanalysis that failed.
-            {"$set": {CHOSEN: {"$cond": [is_chosen, analyzer, "$$REMOVE"]}}},
-            {"$unset": ["lease_until", "notice"]},
-        ]
-        if not self._db.scans.update_one(wanted, change).modified_count:
-            return False
-        self._db.notifications.publish(Notification.SCAN)
-        self._db.feed.tell(scans_to_look_up([key]))
-        return True
 
 
 def studies_of(reports: Sequence[BrainReport]) -> set[str]:

@@ -1,5 +1,6 @@
 """A report says what changed since the subject's previous scan, on a real MongoDB."""
 
+import itertools
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import pytest
 from structlog.testing import capture_logs
 
+from common.commands.verify import verify
 from common.domain.findings import Findings
 from common.domain.follow_up import FollowUp
 from common.domain.report import AnalyzerId, BrainReport
@@ -94,6 +96,46 @@ def test_a_scan_is_compared_with_the_one_before(store: DBManager) -> None:
     assert (found.previous_scan, found.previous_revision) == (second.scan_id, 1)
     assert found.previous_acquired_at == second.acquired_at
     assert found.new == 10
+
+
+def test_two_scans_that_are_analysed_at_the_same_time_are_compared(store: DBManager) -> None:
+    scans = [add(store, days, scan_id=f"day-{days}") for days in (100, 200, 300)]
+    with (
+        processing(store, ComparingAnalyzer(), owner="one", brain_batch=1),
+        processing(store, ComparingAnalyzer(), owner="two", brain_batch=2),
+    ):
+        until(
+            lambda: in_state(store, ReportGenerated.DONE) == 3
+            and follow_up_of(store, scans[0]) is not None
+            and follow_up_of(store, scans[1]) is not None
+        )
+    for scan, earlier in itertools.pairwise(scans):
+        found = follow_up_of(store, scan)
+        assert found is not None
+        assert found.previous_scan == earlier.scan_id
+    assert follow_up_of(store, scans[2]) is None
+    assert inside(store, Collection.REPORTS).count_documents({}) == 3
+    assert verify(store).gaps == 0
+
+
+def test_a_previous_scan_that_comes_later_changes_nothing_if_the_settings_say_so(
+    store: DBManager,
+) -> None:
+    with processing(store, ComparingAnalyzer(), brain_compare_again=False):
+        later = add(store, 100)
+        until(lambda: in_state(store, ReportGenerated.DONE) == 1)
+        add(store, 200)
+        until(lambda: in_state(store, ReportGenerated.DONE) == 2)
+    assert follow_up_of(store, later) is None
+    assert inside(store, Collection.SCANS).count_documents({"revision": {"$exists": True}}) == 0
+
+
+def test_an_analyzer_that_compares_nothing_reads_no_scan_again(store: DBManager) -> None:
+    with processing(store, PlantedAnalyzer(lambda _: NOTHING_FOUND)):
+        for n, days in enumerate((100, 200), 1):
+            add(store, days)
+            until(lambda n=n: in_state(store, ReportGenerated.DONE) == n)  # type: ignore[misc]
+    assert inside(store, Collection.SCANS).count_documents({"revision": {"$exists": True}}) == 0
 
 
 def test_scans_without_a_subject_are_not_compared(store: DBManager) -> None:

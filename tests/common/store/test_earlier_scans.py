@@ -90,10 +90,20 @@ def test_the_caller_says_which_report_will_do(store: DBManager) -> None:
 
 
 def test_a_scan_without_a_report_or_with_a_damaged_header_is_passed_over(store: DBManager) -> None:
-    older, waiting, damaged = done(store, 60), done(store, 20), done(store, 10)
-    edit(store, waiting.key, report_generated="To Do")
+    older, failed, damaged = done(store, 60), done(store, 20), done(store, 10)
+    edit(store, failed.key, report_generated="Error")
+    store.scans.add([NewScan(scan_of(5), bytes(range(100)))])
     edit(store, damaged.key, **{"scan.shape": "none"})
     assert found(store, scan_of(0)) == older.scan_id
+
+
+def test_a_report_counts_before_its_scan_is_done(store: DBManager) -> None:
+    earlier = done(store, 30)
+    edit(store, earlier.key, report_generated="In Progress")
+    assert found(store, scan_of(0)) == earlier.scan_id
+    edit(store, earlier.key, report_generated="Done")
+    assert store.revisions.schedule_reanalysis([earlier.key], 1) == 1
+    assert found(store, scan_of(0)) == earlier.scan_id
 
 
 def test_a_scan_of_the_first_day_of_year_1_has_none_before(store: DBManager) -> None:
