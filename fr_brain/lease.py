@@ -49,10 +49,12 @@ class Lease:
             self._held.update((claim.key, claim) for claim in claims)
 
     def drop(self, claims: Iterable[Claim]) -> None:
-        """These claims have ended."""
+        """These claims have ended. A later claim of the same scan is held on: a scan that is sent
+        back while its report is written may have been claimed again before this claim ends."""
         with self._lock:
             for claim in claims:
-                self._held.pop(claim.key, None)
+                if self._holds(claim):
+                    del self._held[claim.key]
 
     @contextlib.contextmanager
     def ending(self, claims: Sequence[Claim]) -> Iterator[None]:
@@ -87,7 +89,11 @@ class Lease:
     def holds(self, claim: Claim) -> bool:
         """Whether this claim is held, as far as is known."""
         with self._lock:
-            return claim.key in self._held
+            return self._holds(claim)
+
+    def _holds(self, claim: Claim) -> bool:
+        held = self._held.get(claim.key)
+        return held is not None and held.fence == claim.fence
 
     def is_fresh(self) -> bool:
         """Whether the held claims are so recent that they have not needed a renewal yet."""

@@ -133,6 +133,20 @@ def test_a_scan_that_is_claimed_anew_during_a_renewal_is_not_lost(
     assert lease.holds(anew[0])
 
 
+def test_a_scan_that_is_claimed_anew_while_its_claim_ends_is_held(store: DBManager) -> None:
+    """Its report sent it back, and the processor claimed it ahead before the report was done."""
+    make_claimable(store, 1)
+    [first] = store.claims.claim("me", 1, 60)
+    with leased(store, 60) as lease:
+        lease.replace([first], time.monotonic())
+        with lease.ending([first]):
+            store.claims.complete([(first, make_report(first.scan))])
+            store.revisions.schedule_reanalysis([first.key], 1)
+            [second] = store.claims.claim("me", 1, 60)
+            lease.add([second])
+        assert (lease.holds(first), lease.holds(second)) == (False, True)
+
+
 def test_released_claims_lose_no_attempt_and_are_held_no_more(store: DBManager) -> None:
     make_claimable(store, 2)
     given_back, kept = store.claims.claim("me", 2, 60)
