@@ -241,6 +241,8 @@ def _watch(
         if not any(thread.is_alive() for thread in threads):
             counter.exhausted()
         if counter.wait(_TICK_S if settings.finite else _ENDLESS_TICK_S):
+            if settings.reported_fd is not None and settings.hold_fd is not None:
+                _receive_revisions(settings.reported_fd, settings.hold_fd, stopping)
             return
         totals = counter.totals(with_latency=False)
         show(totals)
@@ -249,6 +251,17 @@ def _watch(
             progress, since = done, time.monotonic()
         elif time.monotonic() - since > settings.report_patience_s:
             return
+
+
+def _receive_revisions(reported_fd: int, hold_fd: int, stopping: Stop) -> None:
+    """Receive reports until the launcher, which looks into the store, expects no later revisions
+    any more."""
+    with open(reported_fd, "wb", buffering=0) as reported, contextlib.suppress(BrokenPipeError):
+        reported.write(b"\n")
+    os.set_blocking(hold_fd, False)
+    with open(hold_fd, "rb", buffering=0) as hold:
+        while hold.read(1) is None and not stopping.stop.wait(_TICK_S):
+            pass  # it is open, and says nothing
 
 
 @contextlib.contextmanager

@@ -11,13 +11,14 @@ import fcntl
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from common.domain.scan_key import scan_key
-from common.errors import AlreadyRunning, SettingsError
-from common.launcher.summary import acknowledged_in, sum_up
+from common.errors import AlreadyRunning, FrError, SettingsError
+from common.launcher.summary import acknowledged_in, revisions_received, sum_up
 from common.launcher.unit_certificates import own_certificates
 from common.launcher.unit_secrets import own_secrets
 from common.launcher.units import STOP_FAILED_S, STOP_S, Unit
@@ -52,14 +53,27 @@ class Launcher:
         """Why the API and its page could not run, though the run went on."""
         self._cannot_run = False
 
-    async def run(self, ledger: Path | None) -> tuple[int, Totals | None]:
-        """Run until Fr-PACS finishes or a stop is requested; return exit code and totals."""
+    async def run(
+        self, ledger: Path | None, received: Callable[[], Awaitable[None]] | None = None
+    ) -> tuple[int, Totals | None]:
+        """Run until Fr-PACS finishes or a stop is requested; return exit code and totals.
+
+        Args:
+            ledger: of Fr-PACS.
+            received: ends when no other revision of a report is expected; called when Fr-PACS has
+                all reports, which receives revisions until then. None: it ends then.
+        """
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         self._lifecycle.on_stop(lambda: _soon(loop, stop.set))
         lifeline, held = os.pipe()
         totals_read, totals_write = os.pipe()
+        reported_read, reported_write = os.pipe()
+        hold_read, hold_write = os.pipe()
         environment = self._environment(ledger, totals_write)
+        if received is not None:
+            environment["REPORTED_FD"] = str(reported_write)
+            environment["HOLD_FD"] = str(hold_read)
         shown = None if self._settings.log_format == "json" else self._console
         hub, brain, pacs, web = (
             Unit(
@@ -72,16 +86,20 @@ class Launcher:
         with self._bar() as bar:
             following = asyncio.create_task(self._follow(totals_read, bar))
             serving: asyncio.Task[None] | None = None
+            releasing: asyncio.Task[None] | None = None
             try:
                 await hub.start(lifeline)
                 await brain.start(lifeline)
-                await pacs.start(lifeline, totals_write)
-                os.close(totals_write)
+                await pacs.start(lifeline, totals_write, reported_write, hold_read)
+                for fd in (totals_write, reported_write, hold_read):
+                    os.close(fd)
+                releasing = asyncio.create_task(_release(reported_read, hold_write, received))
                 serving = asyncio.create_task(self._serve(web, lifeline))
                 code = await self._watch(stop, pacs, {hub: lifeline, brain: lifeline})
             finally:
-                if serving is not None and serving.cancel():
-                    await asyncio.wait([serving])
+                for task in (serving, releasing):
+                    if task is not None and task.cancel():
+                        await asyncio.wait([task])
                 # Fr-PACS first, so that Fr-HUB can acknowledge what it sent. Then Fr-BRAIN, so that
                 # Fr-HUB can see its last reports.
                 for unit in (pacs, web, brain, hub):
@@ -171,6 +189,25 @@ class Launcher:
         return code if code >= 0 else Exit.FAILED
 
 
+async def _release(
+    reported_fd: int, hold_fd: int, received: Callable[[], Awaitable[None]] | None
+) -> None:
+    """Let Fr-PACS end, by closing ``hold_fd``, once it has all reports and their revisions."""
+    reader = asyncio.StreamReader()
+    pipe: IO[bytes] = os.fdopen(reported_fd, "rb", buffering=0)
+    with os.fdopen(hold_fd, "wb", buffering=0):
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), pipe
+        )
+        try:
+            if await reader.read(1) and received is not None:
+                # Whatever the store says: without an answer, Fr-PACS would wait for ever.
+                with contextlib.suppress(FrError):
+                    await received()
+        finally:
+            transport.close()
+
+
 def _as_text(value: object) -> str:
     """Format a setting for the environment; None is an empty string."""
     if value is None:
@@ -240,14 +277,18 @@ def main() -> int:
         if settings.finite and ledger is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fr-"))
             ledger = Path(folder) / "ledger.jsonl"
-        code, totals = asyncio.run(launcher.run(ledger))
+        acknowledged = partial(_acknowledged, settings, ledger, start)
+
+        async def received() -> None:
+            keys = await asyncio.to_thread(acknowledged)
+            await revisions_received(store, keys, settings.report_patience_s)
+
+        code, totals = asyncio.run(launcher.run(ledger, received if settings.finite else None))
         if totals is None:
             _print_causes(launcher, console)
             return code or Exit.OK
         if ledger is not None and ledger.is_file():
-            acknowledged = acknowledged_in(ledger, start)
-            keys = [scan_key(scan_id, settings.pacs_name) for scan_id in acknowledged]
-            totals = sum_up(totals, store, keys)
+            totals = sum_up(totals, store, acknowledged())
         totals.show(console, settings.reports)
         if settings.summary is not None:
             totals.write(settings.summary)
@@ -268,6 +309,13 @@ def main() -> int:
     # If it was asked to stop, an incomplete run is no failure.
     incomplete = totals.failed > 0 if stopped else not totals.complete
     return Exit.FAILED if code == Exit.OK and settings.finite and incomplete else code
+
+
+def _acknowledged(settings: LaunchSettings, ledger: Path | None, start: int) -> list[str]:
+    """The keys of the scans that Fr-HUB has acknowledged to this run."""
+    if ledger is None or not ledger.is_file():
+        return []
+    return [scan_key(one, settings.pacs_name) for one in acknowledged_in(ledger, start)]
 
 
 def _print_causes(launcher: Launcher, console: Console) -> None:

@@ -61,6 +61,11 @@ class Totals(Frozen):
     reported: int | None = Field(
         default=None, description="scans with a report in the store; null: not checked"
     )
+    to_revise: int | None = Field(
+        default=None,
+        description="those of them that will be replaced by a new revision, or whose new revision "
+        "is not delivered yet; null: not checked",
+    )
     delivered: int
     earlier: int = Field(
         default=0,
@@ -160,6 +165,14 @@ class Totals(Frozen):
             reports: the folder that they were written to (REPORTS), if any.
         """
         console.print(self.table())
+        if self.to_revise:
+            count = f"{self.to_revise:,} report" + ("s" if self.to_revise > 1 else "")
+            console.print(
+                f"{count} will get a new revision, because another scan of the same person was "
+                "analysed meanwhile; run the same command again to receive it (make list shows "
+                "the scans)",
+                soft_wrap=True,
+            )
         for failure in self.failures:
             console.print(f"failed: {failure.line}", style="red")
         if self.failed > len(self.failures) > 0:

@@ -29,7 +29,7 @@ def from_file(values: Any, name: str) -> Any:
     return {**values, name: read_private(Path(path), f"{name.upper()}_FILE")}
 
 
-INTERNAL = frozenset({"lifeline_fd", "progress_fd"})
+INTERNAL = frozenset({"lifeline_fd", "progress_fd", "reported_fd", "hold_fd"})
 """Settings that only the launcher sets, for the programs that it starts."""
 
 

@@ -195,6 +195,18 @@ class PacsSettings(WireSettings):
         ge=3,
         description="internal, set by the launcher: a file descriptor to write totals to",
     )
+    reported_fd: int | None = Field(
+        default=None,
+        ge=3,
+        description="internal, set by the launcher: a file descriptor that a byte is written to "
+        "when each scan has its report",
+    )
+    hold_fd: int | None = Field(
+        default=None,
+        ge=3,
+        description="internal, set by the launcher: a file descriptor; reports are received until "
+        "its other end closes",
+    )
 
     @model_validator(mode="before")
     @classmethod

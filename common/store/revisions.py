@@ -29,7 +29,7 @@ from common.domain.types import Document
 from common.errors import StoreError
 from common.store.claim_documents import CHOSEN, reanalysis_update
 from common.store.collections import Notification
-from common.store.connection import Connection
+from common.store.connection import BY_ID, Connection
 from common.store.damage import find
 from common.store.documents import HAS_VOXELS, Claim, of_revision, revision_of
 from common.store.error_mapping import translated
@@ -186,6 +186,22 @@ class Revisions:
         removed = [{"purging_since": {"$exists": True}}, {"$nor": HAS_VOXELS["$or"]}]
         gone: Document = {"_id": {"$in": list(keys)}, "$or": removed}
         return {found["_id"] for found in self._db.scans.find(gone, {"_id": 1})}
+
+    @translated
+    def expected(self, keys: Sequence[str]) -> set[str]:
+        """The ids of those of these scans of which another report may come: they wait for an
+        analysis, or a later revision than the first one waits for its delivery."""
+        these = {"_id": {"$in": list(keys)}}
+        states = [str(ReportGenerated.TO_DO), str(ReportGenerated.IN_PROGRESS)]
+        unsent = {"status": False, "revision": {"$gt": 1}, "undeliverable": None}
+        return {
+            found["_id"]
+            for collection, wanted in (
+                (self._db.scans, {"report_generated": {"$in": states}}),
+                (self._db.reports, unsent),
+            )
+            for found in find(collection, {**these, **wanted}, {"_id": 1}, hint=BY_ID)
+        }
 
     def revised(self) -> Iterator[Revised]:
         """Every scan that was ever scheduled for reanalysis, in order of the ids."""

@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +208,35 @@ def test_a_run_ends_well_when_each_scan_has_its_report(tmp_path: Path) -> None:
                 assert run.ended() == Exit.OK
     summary = json.loads((tmp_path / "made" / "summary.json").read_text())
     assert (summary["sent"], summary["delivered"], summary["complete"]) == (3, 3, True)
+
+
+@pytest.mark.parametrize("ends", ["launcher", "stop"])
+def test_a_run_receives_revisions_until_the_launcher_expects_no_more(ends: str) -> None:
+    reported, reported_fd = os.pipe()
+    hold_fd, hold = os.pipe()
+    settings = pacs_settings(kind="grid", scans=1, reported_fd=reported_fd, hold_fd=hold_fd)
+    with Hub(settings) as hub:
+        run = Run(settings)
+        with contextlib.closing(hub.accept()) as scans:
+            event = answer(scans)
+            assert isinstance(event, Scan)
+            scans.send(Ack((event.scan.scan_id,)))
+            with contextlib.closing(reporting(settings)) as reports:
+                reports.send(Report(make_report(event.scan)))
+                assert acked(answer(reports)) == (event.scan.scan_id,)
+                assert os.read(reported, 1)  # it has all reports
+                time.sleep(0.5)
+                assert run.end is None
+                reports.send(Report(make_report(event.scan, revision=2)))
+                assert acked(answer(reports)) == (event.scan.scan_id,)
+                if ends == "launcher":
+                    os.close(hold)
+                else:
+                    run.stop.request_stop()
+                assert run.ended() == Exit.OK
+    os.close(reported)
+    if ends == "stop":
+        os.close(hold)
 
 
 def test_a_run_whose_reports_do_not_come_ends_and_says_so() -> None:

@@ -1,9 +1,17 @@
 """Counting the acknowledged scans of a ledger."""
 
+import asyncio
 import json
+import threading
+import time
 from pathlib import Path
 
-from common.launcher.summary import acknowledged_in
+import pytest
+
+from common.launcher.summary import acknowledged_in, revisions_received, sum_up
+from common.runtime.run_totals import Totals
+from common.store.db_manager import DBManager
+from tests.factories import make_claimable, make_report, make_reports
 
 
 def line(event: str, scan_id: str, **fields: str) -> str:
@@ -49,3 +57,59 @@ def test_a_ledger_written_by_fr_pacs_is_read(tmp_path: Path) -> None:
     ledger.write("failed", ["c"], reason="no")
     ledger.close()
     assert acknowledged_in(tmp_path / "ledger.jsonl", 0) == ["a", "b"]
+
+
+TOTALS = Totals(total=2, sent=2, acknowledged=2, delivered=2, failed=0, seconds=1, megabytes=1)
+
+
+def delivered(store: DBManager, n: int) -> list[str]:
+    """Keys of scans whose reports were delivered."""
+    keys = [report.key for report in make_reports(store, n)]
+    store.outbox.mark_sent(keys)
+    return keys
+
+
+def read_again(store: DBManager) -> None:
+    """Analyse the one scan that waits, and deliver its report."""
+    [claim] = store.claims.claim("me", 1, 60)
+    store.claims.complete([(claim, make_report(claim.scan, revision=claim.revision))])
+    store.outbox.mark_sent([claim.key], claim.revision)
+
+
+def test_a_scan_that_is_read_again_has_its_report_and_is_to_be_revised(store: DBManager) -> None:
+    keys = delivered(store, 2)
+    assert store.revisions.schedule_reanalysis(keys[:1], 1) == 1
+    made = sum_up(TOTALS, store, keys)
+    assert (made.stored, made.reported, made.to_revise, made.complete) == (2, 2, 1, True)
+    read_again(store)
+    assert sum_up(TOTALS, store, keys).to_revise == 0
+
+
+def test_a_scan_without_a_report_is_not_reported(store: DBManager) -> None:
+    [scan] = make_claimable(store, 1)
+    made = sum_up(TOTALS, store, [scan.key])
+    assert (made.stored, made.reported, made.to_revise) == (1, 0, 0)
+
+
+def test_a_run_waits_for_the_revisions_of_its_scans(store: DBManager) -> None:
+    keys = delivered(store, 2)
+    assert store.revisions.schedule_reanalysis(keys[:1], 1) == 1
+    thread = threading.Timer(0.7, read_again, [store])
+    thread.start()
+    began = time.monotonic()
+    asyncio.run(revisions_received(store, keys, 20))
+    assert 0.7 <= time.monotonic() - began < 10
+    thread.join()
+    assert store.revisions.expected(keys) == set()
+
+
+@pytest.mark.parametrize(("scheduled", "at_least"), [(True, 0.5), (False, 0.0)])
+def test_it_waits_only_while_something_happens(
+    store: DBManager, scheduled: bool, at_least: float
+) -> None:
+    keys = delivered(store, 2)
+    if scheduled:
+        store.revisions.schedule_reanalysis(keys[:1], 1)
+    began = time.monotonic()
+    asyncio.run(revisions_received(store, keys, 0.5))
+    assert at_least <= time.monotonic() - began < at_least + 5

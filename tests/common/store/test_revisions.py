@@ -363,3 +363,16 @@ def test_a_chosen_analyzer_is_waited_for_and_a_later_reanalysis_has_none(store: 
     assert store.revisions.schedule_reanalysis([report.key], 2) == 1
     [claim] = store.claims.claim("a", 1, 60, analyzers=["grid 1"])
     assert claim.analyzer is None
+
+
+def test_another_report_is_expected_of_a_scan_until_it_is_delivered(store: DBManager) -> None:
+    key = make_reports(store, 1)[0].key
+    assert store.revisions.expected([key, "unknown"]) == set()  # the first report is no revision
+    assert store.revisions.schedule_reanalysis([key], 1) == 1
+    assert store.revisions.expected([key]) == {key}
+    claim = claim_one(store)
+    assert store.revisions.expected([key]) == {key}
+    store.claims.complete([again(claim)])
+    assert store.revisions.expected([key]) == {key}
+    store.outbox.mark_sent([key], 2)
+    assert store.revisions.expected([key]) == set()
