@@ -1,10 +1,12 @@
 """Fit the weights of ``fr_brain.analyzers.volume.confidence`` on tuning heads, and print them:
-``python -m tests.evaluation.fit_confidence`` (10 minutes)."""
+``python -m tests.evaluation.fit_confidence`` (20 minutes of processor time)."""
 
 import argparse
 import math
+import multiprocessing
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +17,11 @@ from tests.evaluation.matching import match
 from tests.evaluation.reading import read_evidence
 from tests.evaluation.realistic.head import make_head
 from tests.evaluation.realistic.kinds import Kind
-from tests.evaluation.realistic.rows import ADDED_KINDS, KINDS, TUNING_SEEDS
+from tests.evaluation.realistic.rows import KINDS, TUNING_SEEDS
+from tests.evaluation.tuning import Plan
+
+FAMILIES = ("coded", "mni", "mni 1")
+"""Anatomies of the heads, by turns."""
 
 _FIRST = 8000  # of the tuning seeds
 _PENALTY = 1.0  # of the squares of the weights of standardized measures
@@ -31,9 +37,7 @@ _RIMS = replace(
 _FIVE, _THREE, _COILS = (0.9, 0.9, 5.0), (1.0, 1.0, 3.0), KINDS["strong coils"]
 
 TUNING_KINDS: dict[str, Kind] = {
-    name: kind
-    for name, kind in KINDS.items()
-    if kind.contrast == "flair" and name not in ADDED_KINDS
+    name: kind for name, kind in KINDS.items() if kind.contrast == "flair"
 } | {
     "healthy 3 mm": replace(_HEALTHY, spacing_mm=_THREE, tilt=15.0),
     "healthy 5 mm": replace(_HEALTHY, spacing_mm=_FIVE),
@@ -86,21 +90,33 @@ def fit(measures: Sequence[Sequence[float]], are_lesions: Sequence[bool]) -> Dou
     return np.array([weights[0] - own @ mean, *own])
 
 
+def _measured(plan: Plan) -> tuple[list[list[float]], list[bool]]:
+    """The measures of the findings of a head, and which are lesions."""
+    head = make_head(plan.family, plan.seed, plan.index, plan.kind)
+    labels, listed = read_evidence(plan.kind.contrast, head.voxels, head.affine)
+    matched = match(head.labels, labels, len(head.lesion_ml), head.share)
+    return [measures_of(evidence) for evidence in listed], list(matched.right[: len(listed)])
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Make the heads, read them, fit."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--heads", type=int, default=12, help="heads of a kind (12)")
-    heads = parser.parse_args(arguments).heads
+    parser.add_argument("--jobs", type=int, default=1, help="number of processes (1)")
+    options = parser.parse_args(arguments)
+    plans = [
+        Plan(FAMILIES[(number + index) % len(FAMILIES)], TUNING_SEEDS[_FIRST + number], index,
+             name, kind)
+        for number, (name, kind) in enumerate(TUNING_KINDS.items())
+        for index in range(options.heads)
+    ]  # fmt: skip
     measures: list[list[float]] = []
     are_lesions: list[bool] = []
-    for number, kind in enumerate(TUNING_KINDS.values()):
-        for index in range(heads):
-            family = ("coded", "mni")[(number + index) % 2]
-            head = make_head(family, TUNING_SEEDS[_FIRST + number], index, kind)
-            labels, listed = read_evidence(kind.contrast, head.voxels, head.affine)
-            matched = match(head.labels, labels, len(head.lesion_ml), head.share)
-            measures += [measures_of(evidence) for evidence in listed]
-            are_lesions += matched.right[: len(listed)]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.jobs, mp_context=context) as pool:
+        for own, right in pool.map(_measured, plans):
+            measures += own
+            are_lesions += right
     false = are_lesions.count(False)
     sys.stdout.write(f"{len(measures)} findings, {false} false\n")
     if not 0 < false < len(measures):

@@ -16,6 +16,7 @@ from fr_brain.analyzers.volume.analyzer import LARGEST_LISTED, VolumeAnalyzer
 from fr_brain.analyzers.volume.confidence import Evidence, evidence_of
 from fr_brain.analyzers.volume.image import UnreadableImage
 from fr_brain.analyzers.volume.lesions import inner_brain
+from fr_brain.analyzers.volume.registration.locate import locate
 from fr_brain.analyzers.volume.segment import segment
 from fr_brain.analyzers.volume.small_lesions import Candidates, find_candidates
 
@@ -94,9 +95,11 @@ def read_evidence(
     """The labels of the findings, as ``Reading`` has them, and the evidence of those that a report
     would list; arguments as for ``read``. Nothing if the image cannot be analysed."""
     try:
-        found = segment(_scan_of(scan_type, voxels, affine), voxels)
+        scan = _scan_of(scan_type, voxels, affine)
+        found = segment(scan, voxels)
     except UnreadableImage:
         return np.zeros(voxels.shape, np.uint8), []
+    found = found.without(locate(scan, found).outside)
     listed = range(1, min(len(found.lesions), LARGEST_LISTED) + 1)
     return found.lesion_labels(), [evidence_of(found, number) for number in listed]
 

@@ -23,9 +23,9 @@ from fr_brain.analyzers.volume.outline import (
 from fr_brain.analyzers.volume.segment import Segmentation
 from fr_brain.analyzers.volume.thresholds import mirrored
 
-_INTERCEPT = 13.6
-_CNR, _CONTRAST, _SPREAD, _SURFACE, _THICK = 2.8, 12.0, -24.5, -15.0, -2.4
-_SMALL, _SMALL_LOGIT = 5.7, 0.42  # of a finding of the search for small faint lesions
+_INTERCEPT = 14.2
+_CNR, _CONTRAST, _SPREAD, _SURFACE, _THICK = 2.4, 8.4, -23.8, -14.6, -1.9
+_SMALL, _SMALL_LOGIT = 2.7, 0.3  # of a finding of the search for small faint lesions
 _BOUNDS = 0.01, 0.99  # nothing was measured that would justify more certainty
 
 

@@ -107,7 +107,7 @@ def quality_warnings(
         reasons["flat"] = (
             f"Slices of {max(image.spacing_mm):.1f} mm are more than twice as thick as voxels are "
             f"wide ({min(image.spacing_mm):.1f} mm): lesions may be missed, and their volume may "
-            "be too small by more than half."
+            "be off by up to 60 %."
         )
     if noise is not None and noise > _NOISE_WARN:
         reasons["noisy"] = (
