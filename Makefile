@@ -147,7 +147,7 @@ audit: $(VENV)/ready ## Verify the audit trail; SCAN=id prints the history of a 
 audit-export: $(VENV)/ready ## Archive old chains of the audit trail: FILE=file DAYS=days
 	@$(BIN)/fr audit-export
 
-audit-prune: $(VENV)/ready ## List the entries that are in the archive FILE=file; APPLY=1 removes them
+audit-prune: $(VENV)/ready ## List the audit entries that the archive FILE=file contains; APPLY=1 deletes them from the database
 	@$(BIN)/fr audit-prune
 
 list: $(VENV)/ready ## List the scans, the newest first: ID, STATE, PACS, SUBJECT, SINCE, LIMIT

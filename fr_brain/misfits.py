@@ -12,8 +12,8 @@ UNLIKE_T1, UNLIKE_PREVIOUS = "unlike_t1", "unlike_previous"
 """Flags. Stored: never renamed."""
 
 _WHAT_TO_DO = (
-    "Compare the two images. If the people are two, correct the identifiers where the images come "
-    "from, erase the wrong scan, and send it again."
+    "Compare the two images. If they show two people, correct the patient's ID at the source, "
+    "erase the mislabelled scan, and send the corrected images."
 )
 _REASONS = {
     UNLIKE_T1: (
@@ -21,8 +21,8 @@ _REASONS = {
         f"are of two people. {_WHAT_TO_DO}"
     ),
     UNLIKE_PREVIOUS: (
-        "This scan and the previous one do not fit each other: the brain has changed much, one was "
-        f"misread, or they are of two people. {_WHAT_TO_DO}"
+        "This scan and the previous one do not fit each other: the brain has changed a lot, one "
+        f"was misread, or they are of two people. {_WHAT_TO_DO}"
     ),
 }
 

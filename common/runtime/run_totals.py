@@ -168,9 +168,9 @@ class Totals(Frozen):
         if self.to_revise:
             count = f"{self.to_revise:,} report" + ("s" if self.to_revise > 1 else "")
             console.print(
-                f"{count} will get a new revision, because another scan of the same person was "
-                "analysed meanwhile; run the same command again to receive it (make list shows "
-                "the scans)",
+                f"new revisions of {count} have not arrived yet (a scan is analysed again if "
+                "another scan of the same person was analysed later): run the same command again "
+                "to receive them",
                 soft_wrap=True,
             )
         for failure in self.failures:

@@ -95,7 +95,7 @@ def quality_warnings(
         reasons["bright_fluid"] = (
             f"Fluid is {100 * fluid:.0f} % as bright as white matter: it is not suppressed as on "
             "FLAIR, so the image may have another contrast. A part of the fluid may count as "
-            "tissue, and what shows as bright may be no lesion."
+            "tissue, and bright areas may not be lesions."
         )
     if max(image.spacing_mm) > _SPACING_WARN_MM:
         smallest = 3 * image.voxel_ml
@@ -106,13 +106,13 @@ def quality_warnings(
     elif max(image.spacing_mm) > _FLAT_WARN * min(image.spacing_mm):
         reasons["flat"] = (
             f"Slices of {max(image.spacing_mm):.1f} mm are more than twice as thick as voxels are "
-            f"wide ({min(image.spacing_mm):.1f} mm): lesions may be missed, and their volume may "
-            "be off by up to 60 %."
+            f"wide ({min(image.spacing_mm):.1f} mm): lesions may be missed, and "
+            "the volumes of those that were found may be off by up to 60 %."
         )
     if noise is not None and noise > _NOISE_WARN:
         reasons["noisy"] = (
-            f"Noise is {noise:.0f} % of white matter: small lesions may be missed, and small "
-            "findings may be noise."
+            f"Noise is {noise:.0f} % of the intensity of white matter: small lesions may "
+            "be missed, and small findings may be noise."
         )
     reasons |= _motion(segmentation)
     if edge_fraction(segmentation.masks.brain) > _AT_EDGE_WARN:
@@ -169,8 +169,8 @@ def quality_warnings(
         )
     if unlike_a_head is not None:
         reasons["registration"] = (
-            f"{unlike_a_head} The image may not show what the analyzer expects, so no measure in "
-            "this report is sure, and findings have neither regions nor confidence."
+            f"{unlike_a_head} The image may not show what the analyzer expects, so no measurement "
+            "in this report is reliable, and findings have neither regions nor confidence."
         )
     return reasons
 

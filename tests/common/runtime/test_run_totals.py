@@ -226,6 +226,6 @@ def test_the_end_of_a_run_says_how_to_get_reports_that_were_not_asked_for() -> N
 def test_reports_that_will_be_revised_are_announced() -> None:
     assert "new revision" not in shown(totals(to_revise=0))
     text = " ".join(shown(totals(to_revise=2)).split())
-    assert "2 reports will get a new revision" in text
+    assert "new revisions of 2 reports have not arrived yet" in text
     assert "run the same command again" in text
     assert totals(to_revise=2).complete
