@@ -79,7 +79,7 @@ KINDS = {
 """The place of a kind gives the seed of its row, so new ones go to the end."""
 
 ADDED_KINDS = ("flow", "cropped", "loosely stripped", "child")
-"""Kinds that no fit up to version 11 of the analyzer knew."""
+"""Kinds that no fit up to version 12 of the analyzer knew."""
 
 _AT_LEAST = {
     "soft 1 mm": {"f1": 0.97, "dice": 0.86},
