@@ -59,7 +59,7 @@ class VolumeAnalyzer:
     """
 
     name = "volume"
-    version = "13"
+    version = "14"
     scan_types = frozenset({"volume", "flair", "t1"})
     priority = 0
 

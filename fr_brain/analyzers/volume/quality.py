@@ -6,10 +6,12 @@ from common.domain.scan import BrainScan
 from fr_brain.analyzers.volume.brain_shape import compactness
 from fr_brain.analyzers.volume.masks import edge_fraction
 from fr_brain.analyzers.volume.normalize import WHITE
-from fr_brain.analyzers.volume.segment import CONTRAST_MIN, Segmentation
+from fr_brain.analyzers.volume.segment import CONTRAST_DOUBTED, Segmentation
 
 _SPACING_WARN_MM = 2.5  # largest voxel edge without a warning
 _FLAT_WARN = 2.05  # largest voxel edge over the smallest one
+_PEAKS_MIN = 1.05  # grey over white matter, of the peaks in coarse voxels
+_RATIO = (0.85, 1.8)  # volume of grey over white matter
 _NOISE_WARN = 10.0  # % of white matter
 _GHOST_WARN = 1.8  # % of white matter
 _STREAK_WARN = 4.5  # standard deviations of noise
@@ -155,10 +157,17 @@ def quality_warnings(
             "Grey matter is hardly brighter than white matter: the volumes of both are not given, "
             "and those of lesions may be off by up to 35 %."
         )
-    elif not segmentation.t1_like and segmentation.tissues.grey < CONTRAST_MIN * WHITE:
+    elif not segmentation.t1_like and _is_contrast_low(segmentation):
         reasons["low_contrast"] = (
             "Grey matter is hardly brighter than white matter: the volumes of both may be off by "
             "up to 50 %."
+        )
+    elif not segmentation.t1_like and not _is_ratio_likely(segmentation):
+        ratio = segmentation.volumes_ml["grey"] / segmentation.volumes_ml["white"]
+        reasons["tissue_ratio"] = (
+            f"The measured volume of grey matter is {ratio:.1f} times that of white matter. In "
+            "adults, it is 1.1 to 1.5 times as large on average, so the volumes of both may be off "
+            "by up to 50 %."
         )
     if not plausible:
         intracranial_ml = segmentation.volumes_ml["intracranial"]
@@ -173,6 +182,23 @@ def quality_warnings(
             "in this report is reliable, and findings have neither regions nor confidence."
         )
     return reasons
+
+
+def _is_contrast_low(segmentation: Segmentation) -> bool:
+    tissues = segmentation.tissues
+    if tissues.deep is not None:
+        return tissues.pure_grey < CONTRAST_DOUBTED * tissues.deep
+    return tissues.grey < _PEAKS_MIN * WHITE
+
+
+def _is_ratio_likely(segmentation: Segmentation) -> bool:
+    """Whether the volumes of grey and white matter are like those of adults, or the two are told
+    apart so well that the volumes need no such check."""
+    if segmentation.tissues.deep is None:
+        return True
+    low, high = _RATIO
+    volumes = segmentation.volumes_ml
+    return low * volumes["white"] <= volumes["grey"] <= high * volumes["white"]
 
 
 def _motion(segmentation: Segmentation) -> dict[str, str]:

@@ -48,9 +48,11 @@ from fr_brain.analyzers.volume.tissue import (
     tissue_planes,
     tissue_volumes,
 )
+from fr_brain.analyzers.volume.tissue_depth import measure_pure
 
-CONTRAST_MIN = 1.05
-"""Grey over white matter on FLAIR, below which their volumes are withheld or doubted."""
+CONTRAST_MIN, CONTRAST_DOUBTED = 1.01, 1.03
+"""Pure grey over pure white matter on FLAIR, below which their volumes are withheld, and below which
+they are doubted."""
 
 _NOISE_MAX = 0.15  # standard deviation of smoothed white matter over its intensity
 _NOISE_VOXELS_MIN = 200  # second differences, below which noise is not measured
@@ -63,7 +65,6 @@ _TISSUE = 620  # normalized intensity from which FLAIR shows tissue instead of f
 _GREY_TO_WHITE = 0.6, 3.0  # grey over white matter, by volume
 _LIKELY_T1, _POSSIBLE_T1 = (0.9, 2.5), (0.5, 3.0)  # the same on T1: measured; brain measured
 _SIMILAR_MAX = 1.12  # grey over white matter on FLAIR, up to which they may look alike
-_CONTRAST_SPACING_MM = 1.5  # coarser voxels mix grey matter with fluid, so it looks darker: doubted
 
 
 @dataclass(frozen=True)
@@ -218,6 +219,10 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
         if t1_like
         else find_csf_adjacent(normalized, intracranial_masks, tissues, image.spacing_mm)
     )
+    if csf_adjacent is not None:
+        tissues = measure_pure(
+            normalized, intracranial_masks, tissues, csf_adjacent, detected.labels, image.spacing_mm
+        )
     fat_in_rim = (
         bright_rim(
             normalized, intracranial_masks, (tissues.grey + tissues.white) // 2, image.spacing_mm
@@ -284,11 +289,7 @@ def _volumes_ml(
     volumes |= {"brain": tissue * image.voxel_ml, "lesion": lesion * image.voxel_ml}
     ratio = voxels["grey"] / max(voxels["white"], 1)
     likely = _LIKELY_T1 if t1_like else _GREY_TO_WHITE
-    similar = (
-        not t1_like
-        and max(image.spacing_mm) <= _CONTRAST_SPACING_MM
-        and tissues.grey < CONTRAST_MIN * tissues.white
-    )
+    similar = tissues.deep is not None and tissues.pure_grey < CONTRAST_MIN * tissues.deep
     if likely[0] <= ratio <= likely[1] and not similar:
         return volumes
     if t1_like:

@@ -40,11 +40,19 @@ class TissueIntensities:
 
     pure: int | None = None
     """On FLAIR, intensity of a voxel that is all grey matter."""
+    deep: int | None = None
+    """On FLAIR where the peaks of grey and white matter merge, intensity far from any fluid, of
+    voxels that are all white matter."""
 
     @property
     def pure_grey(self) -> int:
         """``pure``; where it is not known, ``grey``."""
         return self.grey if self.pure is None else self.pure
+
+    @property
+    def pure_white(self) -> int:
+        """``deep``; where it is not known, ``white``."""
+        return self.white if self.deep is None else self.deep
 
 
 def find_tissues(
@@ -121,10 +129,20 @@ def find_csf_adjacent(
     level = (tissues.csf + 2 * tissues.grey) // 3
     for part in normalized.slabs():
         fluid[part] = np.packbits(normalized.intensities[part] < level, axis=-1, bitorder="little")
+    return grow_layer(fluid, spacing_mm)
+
+
+def grow_layer(bitmask: Bitmask, spacing_mm: tuple[float, ...]) -> Bitmask:
+    """Dilate by a box of about 1.2 mm to each side, at least one voxel.
+
+    Args:
+        bitmask: of the box.
+        spacing_mm: distance between voxels along z, y, x, mm.
+    """
     for axis, edge in enumerate(spacing_mm):
         for _ in range(max(1, round(_CSF_ADJACENT_MM / edge))):
-            fluid = dilate_axis(fluid, axis)
-    return fluid
+            bitmask = dilate_axis(bitmask, axis)
+    return bitmask
 
 
 def tissue_volumes(
@@ -167,7 +185,7 @@ def tissue_volumes(
     level = np.arange(INTENSITY_LEVELS)
     grey = tissues.pure_grey
     csf = np.clip((grey - level) / max(1, grey - tissues.csf), 0, 1)
-    white = np.clip((grey - level) / (grey - tissues.white), 0, 1)
+    white = np.clip((grey - level) / (grey - tissues.pure_white), 0, 1)
     if csf_adjacent is None:
         shares = {"csf": float(apart[0] @ csf), "white": float(apart[0] @ white)}
     else:
@@ -190,7 +208,7 @@ def tissue_planes(
     white = np.empty_like(intracranial_masks.intracranial)
     fluid = np.empty_like(white)
     grey = tissues.pure_grey
-    middle = (grey + tissues.white) // 2
+    middle = (grey + tissues.pure_white) // 2
     darker = (tissues.csf + tissues.grey) // 2
     for part in normalized.slabs():
         intensities = normalized.intensities[part]

@@ -10,6 +10,7 @@ from common.domain.findings import Verdict
 from fr_brain.analyzers.volume.analyzer import VolumeAnalyzer
 from fr_brain.analyzers.volume.quality import is_free_of_fat, quality_warnings
 from fr_brain.analyzers.volume.segment import segment
+from fr_brain.analyzers.volume.tissue import TissueIntensities
 from fr_pacs.sources.phantom.source import Recipe, make_phantom
 from tests.evaluation.realistic.head import make_head
 from tests.evaluation.realistic.rows import KINDS
@@ -180,16 +181,37 @@ def test_tissues_that_are_withheld_on_flair_are_named() -> None:
     alike = replace(segmentation, volumes_ml=volumes)
     reasons = quality_warnings(scan, alike, None, plausible=True, unlike_a_head=None)
     assert "are not given" in reasons["low_contrast"]
-    dim = replace(segmentation.tissues, grey=round(1.04 * segmentation.tissues.white))
-    reasons = quality_warnings(
-        scan, replace(segmentation, tissues=dim), None, plausible=True, unlike_a_head=None
+    peaks = replace(
+        segmentation.tissues, grey=round(1.04 * segmentation.tissues.white), deep=None
     )
-    assert "may be off" in reasons["low_contrast"]
+    layers = replace(segmentation.tissues, pure=1024, deep=1000)
+    for dim in (peaks, layers):
+        reasons = quality_warnings(
+            scan, replace(segmentation, tissues=dim), None, plausible=True, unlike_a_head=None
+        )
+        assert "may be off" in reasons["low_contrast"]
     t1 = quality_warnings(
         scan, replace(alike, t1_like=True), None, plausible=True, unlike_a_head=None
     )
     assert "low_contrast" not in t1
     assert "no_tissues" in t1
+
+
+def test_a_ratio_of_tissues_that_no_adult_has_is_doubted_where_their_peaks_merge() -> None:
+    phantom = make_phantom(31, 2, SIZE)
+    scan, voxels = scan_of(phantom.voxels, phantom.affine)
+    segmentation = segment(scan, voxels)
+    merged = replace(segmentation.tissues, pure=1060, deep=1000)
+
+    def flags(tissues: TissueIntensities, grey_ml: float) -> dict[str, str]:
+        volumes = segmentation.volumes_ml | {"grey": grey_ml, "white": 500.0}
+        seen = replace(segmentation, tissues=tissues, volumes_ml=volumes)
+        return quality_warnings(scan, seen, None, plausible=True, unlike_a_head=None)
+
+    assert "tissue_ratio" not in flags(merged, 700.0)
+    assert "2.0 times that of white matter" in flags(merged, 1000.0)["tissue_ratio"]
+    assert "0.8 times" in flags(merged, 400.0)["tissue_ratio"]
+    assert "tissue_ratio" not in flags(replace(merged, deep=None), 1000.0)
 
 
 def test_findings_have_no_confidence_where_the_outline_is_doubted() -> None:
