@@ -11,16 +11,9 @@ import numpy as np
 
 from fr_brain.analyzers.volume.image import Bools
 from fr_brain.analyzers.volume.normalize import Intensities
-from fr_brain.analyzers.volume.outline import (
-    OUTLINE_MM,
-    REGROW_MM,
-    dilate,
-    is_thick,
-    steps_of,
-    surface_over_ball,
-    tissue_of,
-)
+from fr_brain.analyzers.volume.outline import OUTLINE_MM, REGROW_MM, tissue_of
 from fr_brain.analyzers.volume.segment import Segmentation
+from fr_brain.analyzers.volume.shapes import dilate, is_thick, steps_of, surface_over_ball
 from fr_brain.analyzers.volume.thresholds import mirrored
 
 _INTERCEPT = 14.2

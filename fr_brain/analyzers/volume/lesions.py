@@ -25,14 +25,8 @@ from fr_brain.analyzers.volume.image import Bools, Labels, UnreadableImage
 from fr_brain.analyzers.volume.lesions_t1 import measure_t1
 from fr_brain.analyzers.volume.masks import CoarseMasks
 from fr_brain.analyzers.volume.normalize import WHITE, NormalizedImage
-from fr_brain.analyzers.volume.outline import (
-    OUTLINE_MM,
-    REGROW_MM,
-    Outlined,
-    Outliner,
-    Search,
-    steps_of,
-)
+from fr_brain.analyzers.volume.outline import OUTLINE_MM, REGROW_MM, Outlined, Outliner, Search
+from fr_brain.analyzers.volume.shapes import steps_of
 from fr_brain.analyzers.volume.small_lesions import find_small_lesions
 from fr_brain.analyzers.volume.thresholds import MARGIN_MM, TissueThresholds, mirrored
 from fr_brain.analyzers.volume.tissue import TissueIntensities

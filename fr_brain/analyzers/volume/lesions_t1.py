@@ -7,7 +7,7 @@ import numpy as np
 
 from fr_brain.analyzers.volume.image import Bools, Labels
 from fr_brain.analyzers.volume.normalize import Intensities
-from fr_brain.analyzers.volume.outline import dilate
+from fr_brain.analyzers.volume.shapes import dilate
 from fr_brain.analyzers.volume.thresholds import TissueThresholds
 
 _ISLAND_TOUCH_MAX = 0.12  # fraction of a lesion's border that may be as dark

@@ -5,7 +5,6 @@ the ventricles; each piece ends halfway between its plateau and the healthy tiss
 ``METHOD.md`` explains the constants.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -14,6 +13,18 @@ import numpy as np
 
 from fr_brain.analyzers.volume.image import Bools, Floats, Labels
 from fr_brain.analyzers.volume.normalize import Intensities
+from fr_brain.analyzers.volume.shapes import (
+    FINE_MM,
+    SHAPE_VOXELS_MIN,
+    dilate,
+    edge_over_disc,
+    eroded,
+    fine_axes,
+    is_thick,
+    length_over_width,
+    steps_of,
+    surface_over_ball,
+)
 from fr_brain.analyzers.volume.thresholds import TissueThresholds
 from fr_brain.analyzers.volume.tissue import TissueIntensities
 
@@ -27,13 +38,9 @@ _SPREAD_MAX = 0.3  # fraction of the ring around a lesion above half of its rise
 _TISSUE_MIN, _TISSUE_SHARE_MIN = 0.88, 0.2  # of white matter; of a lesion's surroundings
 _HEALTHY_STEPS = 3  # rounds of smoothing per voxel of reach, which extrapolate healthy tissue
 _HEALTHY_MAX, _HEALTHY_PRIOR = 1.35, 0.003  # over white matter; weight of the median around
-_OPENED_VOXELS, _FINE_MM = 60, 2.5  # from this size sheets are cut off; along axes this fine
 _SHEET_MAX = (1.3, 1.15)  # surface over that of a ball; of a faint lesion
 _SHEET_MAX_DIM = 1.1  # the same, of a lesion inside white matter that is no brighter than cortex
 _SHEET_BESIDE_FLUID_MAX = 1.05  # the same, beside fluid and no brighter than linings
-_BALL_SURFACE, _BALL_POWER = 1.9, -0.22  # share of a ball's voxels on its surface, by its voxels
-_FLAT_POWER = 0.7  # of how much more surface a ball has in flat voxels
-_DIRECTIONS = 200  # on a half sphere
 # In voxels coarser than this: plateau over the surroundings of what is faint; its largest spread.
 _MIXED_MM, _CONTRAST_MIXED, _SPREAD_MIXED = 1.25, 1.25, 0.15
 _STANDS_OUT = 1.18  # plateau of a distinct lesion over its surroundings and over what is healthy
@@ -53,7 +60,6 @@ _EDGE_MAX, _CONTRAST_LONG, _FLUID_LONG, _WHITE_LONG = 1.25, 1.22, 0.03, 0.75
 # Of a faint lesion in thick slices: of the ring, above half of the rise, and white matter; fluid
 # beside it; plateau over what is around it; length over width.
 _SPREAD_THICK, _WHITE_THICK, _FLUID_THICK, _CONTRAST_THICK, _LENGTH_MAX = 0.1, 0.6, 0.2, 1.14, 1.6
-_IN_SLICE = 2  # axes of a slice
 _RAISES_MAX = 6  # of the thresholds inside a sheet
 _FAINT_MAX_ML = 0.6  # a larger faint region is grey matter
 
@@ -111,7 +117,7 @@ class Outliner:
         self._least_voxels = least_voxels
         self._regrow = steps_of(REGROW_MM, spacing_mm)
         self._spacing_mm = spacing_mm
-        self._fine = _fine_axes(spacing_mm)
+        self._fine = fine_axes(spacing_mm)
         largest = max((spacing_mm[axis] for axis in self._fine), default=0.0)
         self._kept = [
             round(largest / mm) if axis in self._fine else 0 for axis, mm in enumerate(spacing_mm)
@@ -217,7 +223,8 @@ class Outliner:
             not search.islands
             and search.raises < _RAISES_MAX
             and (
-                self._is_sheet(piece, _SHEET_MAX[False]) or self._edge_over_disc(piece) > _EDGE_MAX
+                self._is_sheet(piece, _SHEET_MAX[False])
+                or edge_over_disc(piece, self._spacing_mm) > _EDGE_MAX
             )
         )
 
@@ -255,9 +262,9 @@ class Outliner:
         of these voxels of the opened mask is kept. A mask that is small or thin all over stays as
         it is.
         """
-        if np.count_nonzero(mask) < _OPENED_VOXELS:
+        if np.count_nonzero(mask) < SHAPE_VOXELS_MIN:
             return mask
-        core = _eroded(mask, self._fine)
+        core = eroded(mask, self._fine)
         if not core.any():
             return mask
         return mask & dilate(core, self._kept)
@@ -279,7 +286,7 @@ class Outliner:
     ) -> bool:
         """Whether something faint fades into its surroundings, in voxels that are large enough to
         mix cortex and fluid, but not so thick that lesions fade, too."""
-        if not _MIXED_MM < max(self._spacing_mm) < _FINE_MM:
+        if not _MIXED_MM < max(self._spacing_mm) < FINE_MM:
             return False
         ring = intensities[dilate(grown, self._regrow) & ~grown & free]
         above = int(np.count_nonzero(ring >= (plateau + surroundings) / 2))
@@ -295,7 +302,7 @@ class Outliner:
         thick slices."""
         return (
             fluid > _FLUID_LONG
-            and self._edge_over_disc(grown) > _EDGE_MAX
+            and edge_over_disc(grown, self._spacing_mm) > _EDGE_MAX
             and self._white_around(intensities, grown) < _WHITE_LONG
         )
 
@@ -305,33 +312,10 @@ class Outliner:
             grown.any()
             and fluid <= _FLUID_THICK
             and self._is_apart(grown, taken)
-            and self._edge_over_disc(grown) <= _EDGE_MAX
-            and self._length_over_width(grown) <= _LENGTH_MAX
+            and edge_over_disc(grown, self._spacing_mm) <= _EDGE_MAX
+            and length_over_width(grown, self._spacing_mm) <= _LENGTH_MAX
             and self._white_around(intensities, grown) >= _WHITE_THICK
         )
-
-    def _edge_over_disc(self, mask: Bools) -> float:
-        """The voxels at a lesion's edge within thick slices over those of discs of its areas there:
-        linings and caps have more. 0 where slices are thin."""
-        if len(self._fine) != _IN_SLICE:
-            return 0.0
-        areas = np.count_nonzero(mask, axis=tuple(self._fine))
-        beside = dilate(~mask, [int(axis in self._fine) for axis in range(3)])
-        edge = np.count_nonzero(mask & beside)
-        return float(edge / np.minimum(areas, 2 * np.sqrt(np.pi * areas)).sum())
-
-    def _length_over_width(self, mask: Bools) -> float:
-        """How long a lesion is within thick slices, over its width: standard deviations of its
-        voxels. 0 where slices are thin."""
-        if len(self._fine) != _IN_SLICE:
-            return 0.0
-        places = np.nonzero(mask)
-        one, other = (places[axis] * self._spacing_mm[axis] for axis in self._fine)
-        both = np.cov(one, other, bias=True)
-        # That of a voxel keeps a single row from being infinitely long.
-        both += np.diag([self._spacing_mm[axis] ** 2 / 12 for axis in self._fine])
-        least, most = np.linalg.eigvalsh(both)
-        return float(np.sqrt(most / least))
 
     def _is_island(
         self,
@@ -371,48 +355,6 @@ class Outliner:
         return int(matter) / max(1, ring.size)
 
 
-def is_thick(spacing_mm: tuple[float, float, float]) -> bool:
-    """Whether slices are thick, so that shapes across them mean little."""
-    return len(_fine_axes(spacing_mm)) < 3
-
-
-def surface_over_ball(mask: Bools, spacing_mm: tuple[float, float, float]) -> float | None:
-    """A lesion's voxels on its surface over those of a ball of its size: sheets have more. None
-    where it is too small to tell, or slices are thick."""
-    count = int(np.count_nonzero(mask))
-    if count < _OPENED_VOXELS or is_thick(spacing_mm):
-        return None
-    surface = 1 - int(np.count_nonzero(_eroded(mask, [0, 1, 2]))) / count
-    ball = _BALL_SURFACE * count**_BALL_POWER
-    if max(spacing_mm) > min(spacing_mm):
-        flat = ball_surface(count, spacing_mm) / ball_surface(count, (1.0, 1.0, 1.0))
-        ball *= flat**_FLAT_POWER
-    return surface / float(ball)
-
-
-def ball_surface(count: int, spacing_mm: tuple[float, float, float]) -> float:
-    """The share of a ball's voxels that have a voxel of another kind beside them along an axis.
-
-    A voxel at x is none of them if the ball, of radius r, contains x and its neighbours, at a
-    distance of an edge e along each axis: x² + 2 e |x along the axis| + e² <= r². The share of the
-    ball where this holds is integrated over directions.
-
-    Args:
-        count: voxels of the ball.
-        spacing_mm: edges of a voxel; only their ratios matter.
-    """
-    edges = np.array(spacing_mm) / math.prod(spacing_mm) ** (1 / 3)
-    radius = (3 * count / (4 * math.pi)) ** (1 / 3)
-    # A spiral from the pole to the equator covers a half sphere evenly.
-    steps = (np.arange(_DIRECTIONS) + 0.5) / _DIRECTIONS
-    height, turn = 1 - steps, steps * _DIRECTIONS * math.pi * (1 + math.sqrt(5))
-    across = np.sqrt(1 - height**2)
-    along = edges * np.abs(np.stack([height, across * np.cos(turn), across * np.sin(turn)], axis=1))
-    reach = np.sqrt(np.maximum(along**2 - edges**2 + radius**2, 0)) - along
-    inside = np.maximum(reach.min(axis=1), 0)
-    return float(1 - (inside**3).mean() / radius**3)
-
-
 def tissue_of(around: Intensities, white: int) -> Intensities:
     """What around a lesion is tissue: fluid would draw its border outwards. All, if little is.
 
@@ -424,44 +366,10 @@ def tissue_of(around: Intensities, white: int) -> Intensities:
     return tissue if len(tissue) >= _TISSUE_SHARE_MIN * len(around) else around
 
 
-def steps_of(mm: float, spacing_mm: tuple[float, float, float]) -> list[int]:
-    """A distance in voxels along z, y, x, at least one."""
-    return [max(1, round(mm / edge)) for edge in spacing_mm]
-
-
-def dilate(mask: Bools, steps: list[int]) -> Bools:
-    """Dilate by a box of ``steps`` voxels to both sides along z, y, x."""
-    for axis, count in enumerate(steps):
-        for _ in range(count):
-            mask = _dilate_axis(mask, axis)
-    return mask
-
-
-def _fine_axes(spacing_mm: tuple[float, float, float]) -> list[int]:
-    return [axis for axis, mm in enumerate(spacing_mm) if mm < _FINE_MM]
-
-
-def _eroded(mask: Bools, axes: list[int]) -> Bools:
-    core = mask.copy()
-    for axis in axes:
-        core &= ~_dilate_axis(~mask, axis)
-    return core
-
-
 def _spread(values: Floats, axis: int) -> Floats:
     """Each value and its two neighbours along an axis, weighed 1, 2, 1 and divided by 4."""
     out = values * np.float32(0.5)
     to, source = out.swapaxes(0, axis), values.swapaxes(0, axis)
     to[1:] += np.float32(0.25) * source[:-1]
     to[:-1] += np.float32(0.25) * source[1:]
-    return out
-
-
-def _dilate_axis(mask: Bools, axis: int) -> Bools:
-    out = mask.copy()
-    ahead: list[slice] = [slice(None)] * 3
-    behind: list[slice] = [slice(None)] * 3
-    ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
-    out[tuple(ahead)] |= mask[tuple(behind)]
-    out[tuple(behind)] |= mask[tuple(ahead)]
     return out

@@ -51,8 +51,8 @@ from fr_brain.analyzers.volume.tissue import (
 from fr_brain.analyzers.volume.tissue_depth import measure_pure
 
 CONTRAST_MIN, CONTRAST_DOUBTED = 1.01, 1.03
-"""Pure grey over pure white matter on FLAIR, below which their volumes are withheld, and below which
-they are doubted."""
+"""Pure grey over pure white matter on FLAIR: below the first, their volumes are withheld, below the
+second doubted."""
 
 _NOISE_MAX = 0.15  # standard deviation of smoothed white matter over its intensity
 _NOISE_VOXELS_MIN = 200  # second differences, below which noise is not measured

@@ -1,8 +1,8 @@
 """Intensities of pure grey and pure white matter on FLAIR, by their distance from fluid.
 
 Where grey matter is only a few per cent brighter than white matter, the two share one peak of the
-histogram of the brain. A layer that lies just below the fluid consists mostly of cortex, though, and
-what lies far from any fluid mostly of white matter, so each has a peak of its own.
+brain's histogram. But a layer just below the fluid is mostly cortex, and what lies far from any
+fluid is mostly white matter, so each has a peak of its own.
 
 Own method; ``METHOD.md`` explains the constants.
 """
@@ -22,7 +22,8 @@ SPACING_MAX_MM = 1.5
 
 _LAYERS = 6  # below the fluid, of 1.2 mm or one voxel each; what is deeper is another one
 _CORTEX = 1  # its layer: the one above it is mixed with fluid
-_WHITE_FROM, _WHITE_DEEPEST, _WHITE_ML = 4, (6, 5, 4, 3), 30.0  # layers of white matter; least volume
+_WHITE_FROM, _WHITE_DEEPEST = 4, (6, 5, 4, 3)  # layers of white matter
+_WHITE_ML = 30.0  # least volume of the deepest layers
 _SMOOTH = 41  # normalized intensities over which a histogram is averaged
 _DARKEST = 600  # normalized intensity: what is darker is fluid
 _CLEAR = 1.15  # grey over white matter from which the peaks of the whole brain are apart

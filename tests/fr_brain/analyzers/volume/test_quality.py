@@ -181,9 +181,7 @@ def test_tissues_that_are_withheld_on_flair_are_named() -> None:
     alike = replace(segmentation, volumes_ml=volumes)
     reasons = quality_warnings(scan, alike, None, plausible=True, unlike_a_head=None)
     assert "are not given" in reasons["low_contrast"]
-    peaks = replace(
-        segmentation.tissues, grey=round(1.04 * segmentation.tissues.white), deep=None
-    )
+    peaks = replace(segmentation.tissues, grey=round(1.04 * segmentation.tissues.white), deep=None)
     layers = replace(segmentation.tissues, pure=1024, deep=1000)
     for dim in (peaks, layers):
         reasons = quality_warnings(
