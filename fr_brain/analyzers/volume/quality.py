@@ -11,7 +11,7 @@ from fr_brain.analyzers.volume.segment import CONTRAST_DOUBTED, Segmentation
 _SPACING_WARN_MM = 2.5  # largest voxel edge without a warning
 _FLAT_WARN = 2.05  # largest voxel edge over the smallest one
 _PEAKS_MIN = 1.05  # grey over white matter, of the peaks in coarse voxels
-_RATIO = (0.85, 1.8)  # volume of grey over white matter
+_DEEP_MIN = 0.21  # share of the intracranial space that is far from fluid
 _NOISE_WARN = 10.0  # % of white matter
 _GHOST_WARN = 1.8  # % of white matter
 _STREAK_WARN = 4.5  # standard deviations of noise
@@ -162,12 +162,11 @@ def quality_warnings(
             "Grey matter is hardly brighter than white matter: the volumes of both may be off by "
             "up to 50 %."
         )
-    elif not segmentation.t1_like and not _is_ratio_likely(segmentation):
-        ratio = segmentation.volumes_ml["grey"] / segmentation.volumes_ml["white"]
-        reasons["tissue_ratio"] = (
-            f"The measured volume of grey matter is {ratio:.1f} times that of white matter. In "
-            "adults, it is 1.1 to 1.5 times as large on average, so the volumes of both may be off "
-            "by up to 50 %."
+    elif segmentation.deep_share is not None and segmentation.deep_share < _DEEP_MIN:
+        reasons["thin_cortex"] = (
+            f"Only {100 * segmentation.deep_share:.0f} % of the inside of the skull lies more than "
+            "4 mm away from fluid, so most of the cortex may be too thin for voxels of this size: "
+            "the volumes of grey and white matter may be off by up to 50 %."
         )
     if not plausible:
         intracranial_ml = segmentation.volumes_ml["intracranial"]
@@ -189,16 +188,6 @@ def _is_contrast_low(segmentation: Segmentation) -> bool:
     if tissues.deep is not None:
         return tissues.pure_grey < CONTRAST_DOUBTED * tissues.deep
     return tissues.grey < _PEAKS_MIN * WHITE
-
-
-def _is_ratio_likely(segmentation: Segmentation) -> bool:
-    """Whether the volumes of grey and white matter are like those of adults, or the two are told
-    apart so well that the volumes need no such check."""
-    if segmentation.tissues.deep is None:
-        return True
-    low, high = _RATIO
-    volumes = segmentation.volumes_ml
-    return low * volumes["white"] <= volumes["grey"] <= high * volumes["white"]
 
 
 def _motion(segmentation: Segmentation) -> dict[str, str]:

@@ -98,6 +98,9 @@ class Segmentation:
     fat_in_rim: float | None
     """On T1 with bright fat, the share of the outer layer inside the skull that is as bright as
     white matter, 0 to 1; else None."""
+    deep_share: float | None
+    """On FLAIR, the share of the intracranial space, without lesions, that lies about 4 mm and more
+    away from fluid, 0 to 1; None on T1 and in coarse voxels."""
 
     @property
     def ghosts(self) -> Ghosts | None:
@@ -219,8 +222,9 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
         if t1_like
         else find_csf_adjacent(normalized, intracranial_masks, tissues, image.spacing_mm)
     )
+    deep_share = None
     if csf_adjacent is not None:
-        tissues = measure_pure(
+        tissues, deep_share = measure_pure(
             normalized, intracranial_masks, tissues, csf_adjacent, detected.labels, image.spacing_mm
         )
     fat_in_rim = (
@@ -238,7 +242,7 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
     return Segmentation(
         image, coarse, masks, field, normalized, intracranial_masks, thresholds, tissues,
         detected.lesions, detected.filled(),
-        volumes, t1_like, csf_adjacent, left_over, noise, fat_in_rim,
+        volumes, t1_like, csf_adjacent, left_over, noise, fat_in_rim, deep_share,
     )  # fmt: skip
 
 

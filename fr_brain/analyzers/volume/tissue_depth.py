@@ -36,8 +36,9 @@ def measure_pure(
     near_fluid: Bitmask,
     lesions: npt.NDArray[np.uint16],
     spacing_mm: tuple[float, float, float],
-) -> TissueIntensities:
-    """The intensities with those of pure grey and white matter, where their peaks merge.
+) -> tuple[TissueIntensities, float | None]:
+    """The intensities with those of pure grey and white matter, where their peaks merge, and how
+    much of the intracranial space is deep.
 
     Args:
         normalized: the box.
@@ -48,18 +49,20 @@ def measure_pure(
         spacing_mm: distance between voxels along z, y, x, mm.
 
     Returns:
-        The same intensities in voxels coarser than ``SPACING_MAX_MM``, and where the brain's own
-        histogram tells the tissues apart.
+        The intensities, the same ones where the brain's own histogram tells the tissues apart; the
+        share of that space, 0 to 1, in the layers from which white matter is measured. In voxels
+        coarser than ``SPACING_MAX_MM``, the same intensities and None.
     """
     if max(spacing_mm) > SPACING_MAX_MM:
-        return tissues
+        return tissues, None
     layers = _histograms(normalized, intracranial_masks, near_fluid, lesions, spacing_mm)
+    deep_share = float(layers[_WHITE_FROM:].sum() / max(1, layers.sum()))
     grey = _peak(layers[_CORTEX])
     voxel_ml = float(np.prod(spacing_mm)) / 1000
     white = min(_peak(layers[_WHITE_FROM:].sum(axis=0)), _peak(_deepest(layers, voxel_ml)))
     if grey >= _CLEAR * white:
-        return tissues
-    return replace(tissues, pure=max(grey, white + 1), deep=white)
+        return tissues, deep_share
+    return replace(tissues, pure=max(grey, white + 1), deep=white), deep_share
 
 
 def _histograms(

@@ -10,7 +10,6 @@ from common.domain.findings import Verdict
 from fr_brain.analyzers.volume.analyzer import VolumeAnalyzer
 from fr_brain.analyzers.volume.quality import is_free_of_fat, quality_warnings
 from fr_brain.analyzers.volume.segment import segment
-from fr_brain.analyzers.volume.tissue import TissueIntensities
 from fr_pacs.sources.phantom.source import Recipe, make_phantom
 from tests.evaluation.realistic.head import make_head
 from tests.evaluation.realistic.rows import KINDS
@@ -195,21 +194,19 @@ def test_tissues_that_are_withheld_on_flair_are_named() -> None:
     assert "no_tissues" in t1
 
 
-def test_a_ratio_of_tissues_that_no_adult_has_is_doubted_where_their_peaks_merge() -> None:
-    phantom = make_phantom(31, 2, SIZE)
+def test_tissues_are_doubted_where_hardly_anything_is_far_from_fluid() -> None:
+    phantom = make_phantom(SEED, 2, ONE_MM)
     scan, voxels = scan_of(phantom.voxels, phantom.affine)
     segmentation = segment(scan, voxels)
-    merged = replace(segmentation.tissues, pure=1060, deep=1000)
+    assert segmentation.deep_share == pytest.approx(0.35, abs=0.05)
 
-    def flags(tissues: TissueIntensities, grey_ml: float) -> dict[str, str]:
-        volumes = segmentation.volumes_ml | {"grey": grey_ml, "white": 500.0}
-        seen = replace(segmentation, tissues=tissues, volumes_ml=volumes)
+    def flags(deep_share: float | None) -> dict[str, str]:
+        seen = replace(segmentation, deep_share=deep_share)
         return quality_warnings(scan, seen, None, plausible=True, unlike_a_head=None)
 
-    assert "tissue_ratio" not in flags(merged, 700.0)
-    assert "2.0 times that of white matter" in flags(merged, 1000.0)["tissue_ratio"]
-    assert "0.8 times" in flags(merged, 400.0)["tissue_ratio"]
-    assert "tissue_ratio" not in flags(replace(merged, deep=None), 1000.0)
+    assert "Only 18 % of the inside of the skull" in flags(0.18)["thin_cortex"]
+    assert "thin_cortex" not in flags(0.25)
+    assert "thin_cortex" not in flags(None)
 
 
 def test_findings_have_no_confidence_where_the_outline_is_doubted() -> None:

@@ -17,7 +17,7 @@ MERGED = TissueIntensities(csf=200, grey=1040, white=1015)
 
 def measured(
     grey: int, spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0), lesion: int = 0
-) -> TissueIntensities:
+) -> tuple[TissueIntensities, float | None]:
     """Of a ball of white matter (1000) below 3 mm of grey matter and 4 mm of fluid, with noise; a
     lesion is a ball of this radius in the middle, as labelled."""
     radius = np.linalg.norm(np.indices((EDGE,) * 3) - (EDGE - 1) / 2, axis=0)
@@ -36,23 +36,32 @@ def measured(
 
 @pytest.mark.parametrize("grey", [1030, 1060, 1120])
 def test_peaks_that_merge_are_told_apart_by_their_distance_from_fluid(grey: int) -> None:
-    found = measured(grey)
+    found, _ = measured(grey)
     assert found.pure_grey == pytest.approx(grey, abs=8)
     assert found.pure_white == pytest.approx(1000, abs=5)
     assert (found.grey, found.white) == (MERGED.grey, MERGED.white)
 
 
+def test_what_is_far_from_fluid_is_counted() -> None:
+    """Boxes of 4 voxels leave a ball that is 4 mm smaller along the axes, and more in between."""
+    _, deep_share = measured(1060)
+    assert deep_share is not None
+    assert (32 / 44) ** 3 < deep_share < (36 / 44) ** 3
+
+
 def test_lesions_count_as_no_tissue() -> None:
-    assert measured(1060, lesion=30).pure_white == pytest.approx(1000, abs=8)
+    found, _ = measured(1060, lesion=30)
+    assert found.pure_white == pytest.approx(1000, abs=8)
 
 
 def test_grey_matter_is_never_as_dark_as_white_matter() -> None:
-    found = measured(980)
+    found, _ = measured(980)
     assert found.pure_grey == found.pure_white + 1
 
 
 @pytest.mark.parametrize(("grey", "edge_mm"), [(1200, 1.0), (1060, 1.6)])
 def test_clear_peaks_and_coarse_voxels_are_left_as_they_are(grey: int, edge_mm: float) -> None:
-    found = measured(grey, (1.0, 1.0, edge_mm))
+    found, deep_share = measured(grey, (1.0, 1.0, edge_mm))
+    assert (deep_share is None) == (edge_mm > 1.5)
     assert found is MERGED
     assert found.pure_white == MERGED.white
