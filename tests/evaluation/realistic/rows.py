@@ -14,7 +14,7 @@ JUDGING_SEEDS = range(960_000, 970_000)
 up to 9 of the analyzer were developed, and judged version 9. Those from 960,100 on judged a first
 fit of version 10; its rows of T1 were judged on them alone."""
 
-_SERIES = 1400
+_SERIES = 1500
 """The first of the judging seeds that the rows take."""
 
 SCANS = 10
