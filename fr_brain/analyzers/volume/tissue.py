@@ -18,10 +18,11 @@ from fr_brain.analyzers.volume.thresholds import TissueThresholds
 
 CSF, GREY, WHITE_MATTER = 1, 2, 3
 """Labels of tissues; 0 is outside the intracranial space."""
+CSF_ADJACENT_MM = 1.2
+"""Distance from fluid within which FLAIR shows no white matter."""
 
 _DEEP_MM = 12.0  # depth of the deep brain
 _FLUID_QUANTILE = 0.005  # of the deep brain: the fluid of the ventricles
-_CSF_ADJACENT_MM = 1.2  # distance from fluid within which FLAIR shows no white matter
 _GREY_T1 = (-420, -200, -300)  # grey over white matter on T1: range of the peak, default
 _GREY_RANGE, _GREY_FIRST, _GREY_ROUNDS = (40, 260), 110, 4  # the same on FLAIR, by rounds
 _GREY_LEAST = 0.2  # of the highest peak: where the histogram is lower, it is no peak of grey matter
@@ -129,18 +130,19 @@ def find_csf_adjacent(
     level = (tissues.csf + 2 * tissues.grey) // 3
     for part in normalized.slabs():
         fluid[part] = np.packbits(normalized.intensities[part] < level, axis=-1, bitorder="little")
-    return grow_layer(fluid, spacing_mm)
+    return grow_layer(fluid, CSF_ADJACENT_MM, spacing_mm)
 
 
-def grow_layer(bitmask: Bitmask, spacing_mm: tuple[float, ...]) -> Bitmask:
-    """Dilate by a box of about 1.2 mm to each side, at least one voxel.
+def grow_layer(bitmask: Bitmask, mm: float, spacing_mm: tuple[float, ...]) -> Bitmask:
+    """Dilate by a box of about ``mm`` to each side, at least one voxel.
 
     Args:
         bitmask: of the box.
+        mm: thickness of the layer.
         spacing_mm: distance between voxels along z, y, x, mm.
     """
     for axis, edge in enumerate(spacing_mm):
-        for _ in range(max(1, round(_CSF_ADJACENT_MM / edge))):
+        for _ in range(max(1, round(mm / edge))):
             bitmask = dilate_axis(bitmask, axis)
     return bitmask
 
