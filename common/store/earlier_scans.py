@@ -17,8 +17,8 @@ from common.store.schema import NEWEST_FIRST, SUBJECT
 
 _SCANS_MAX = 200
 """Scans of a subject that are looked at, the latest received ones."""
-_REPORTS_MAX = 10
-"""Reports that are looked at, those of the latest scans before."""
+_AT_ONCE = 10
+"""Reports that are read at once, those of the latest scans before."""
 
 _MAY_BE_REPORTED = [str(state) for state in ReportGenerated if state is not ReportGenerated.ERROR]
 
@@ -38,14 +38,13 @@ class EarlierScans(OtherScans):
         """
         if scan.subject is None or scan.acquired_at is None:
             return None
-        before = self._before(scan)[:_REPORTS_MAX]
-        reports = {
-            one.key: one for one in self._reports.of(source_of(scan), [one.key for one in before])
-        }
-        for one in before:
-            report = reports.get(one.key)
-            if report is not None and accepts(report):
-                return OtherScan(one, report)
+        before = self._before(scan)
+        for start in range(0, len(before), _AT_ONCE):
+            some = {one.key: one for one in before[start : start + _AT_ONCE]}
+            for report in self._reports.of(source_of(scan), [*some]):
+                one = some.get(report.key)  # a damaged report may name another scan
+                if one is not None and accepts(report):
+                    return OtherScan(one, report)
         return None
 
     def _before(self, scan: BrainScan) -> list[BrainScan]:

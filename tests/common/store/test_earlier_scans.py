@@ -8,11 +8,12 @@ import pytest
 
 from common.domain.report import BrainReport
 from common.domain.scan import BrainScan
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from fr_brain.analyzers.base import LabelMap
 from fr_brain.label_maps import pack_maps
-from tests.factories import edit, make_report, make_scan
+from tests.factories import edit, inside, make_report, make_scan
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 STUDY = "0123456789abcdef"
@@ -87,6 +88,24 @@ def test_the_caller_says_which_report_will_do(store: DBManager) -> None:
     assert earlier.scan == older
     assert newer.scan_id != older.scan_id
     assert store.earlier_scans.latest_before(scan_of(0), lambda _: False) is None
+
+
+def test_reports_that_will_not_do_hide_no_other(store: DBManager) -> None:
+    wanted = done(store, 60)
+    for n in range(12):  # such as the T1 scans of many examinations
+        done(store, 30 + n)
+    earlier = store.earlier_scans.latest_before(
+        scan_of(0), lambda report: report.scan_id == wanted.scan_id
+    )
+    assert earlier is not None
+    assert earlier.scan == wanted
+
+
+def test_a_report_that_names_another_scan_is_passed_over(store: DBManager) -> None:
+    older, damaged = done(store, 60), done(store, 30)
+    change = {"$set": {"report.scan_id": "another"}}
+    inside(store, Collection.REPORTS).update_one({"_id": damaged.key}, change)
+    assert found(store, scan_of(0)) == older.scan_id
 
 
 def test_a_scan_without_a_report_or_with_a_damaged_header_is_passed_over(store: DBManager) -> None:
