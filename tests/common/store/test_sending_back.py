@@ -1,5 +1,6 @@
 """A scan is sent back with its next revision, recorded, and only if it can be analysed again."""
 
+import bson
 import pytest
 
 from common.domain.states import ReportGenerated
@@ -48,3 +49,24 @@ def test_others_stay_as_they_are(store: DBManager, lack: str) -> None:
     before = document_of(store, key)
     assert not schedule(store, key, revision=2 if lack == "revision" else 1)
     assert document_of(store, key) == before
+
+
+def fill_up(store: DBManager, key: str) -> None:
+    """Make the document of a scan as large as MongoDB allows."""
+    free = 16 * 1024 * 1024 - len(bson.encode(document_of(store, key)))
+    edit(store, key, also="x" * (free - 20))
+
+
+def test_a_scan_with_many_revisions_stays_as_it_is(store: DBManager) -> None:
+    key = done(store, "one", "flair").key
+    edit(store, key, revision=50)
+    assert not schedule(store, key, revision=50)
+    edit(store, key, revision=49)
+    assert schedule(store, key, revision=49)
+
+
+def test_a_document_that_cannot_be_changed_stays_as_it_is(store: DBManager) -> None:
+    key = done(store, "one", "flair").key
+    fill_up(store, key)
+    assert not schedule(store, key)
+    assert state_of(store, key) == ReportGenerated.DONE
