@@ -73,7 +73,8 @@ class StudyMembers:
         found = find(
             self._db.scans_fast, {"scan.study": study}, {"_id": 1}, hint=STUDY, limit=_SCANS_MAX
         )
-        return [one["_id"] for one in found if isinstance(one["_id"], str)]
+        # BSON's code is a str, and no key.
+        return [one["_id"] for one in found if type(one["_id"]) is str]
 
     def _members(self, keys: list[str]) -> list[StoredMember]:
         # Only durable reports: whoever is told of one must find it.
@@ -95,9 +96,12 @@ def _member(scan: Document, stored: Document) -> StoredMember | None:
         report = stored["report"]
         findings, analyzer = report["findings"], report["analyzer"]
         read_with = scan.get(READ_WITH)
+        header = BrainScan.stored(scan["scan"])
+        if header.key != scan["_id"]:
+            return None
         return StoredMember(
             StudyMember(
-                scan=BrainScan.stored(scan["scan"]),
+                scan=header,
                 contrast=(findings.get("parameters") or {}).get(CONTRAST),
                 analyzer=f"{analyzer['name']} {analyzer['version']}",
                 verdict=str(findings["quality"]["verdict"]),

@@ -9,9 +9,12 @@ before it could; and a scan that waits for a reanalysis is left to it.
 
 The work is bounded. A scan is sent back only if the new report is on its direct predecessor: the
 latest scan before it, and later than the one that its report names. It is sent back once for each
-(``COMPARED_WITH``), whatever its next report says. The next revision of a report sends no other
-scan back: its successors name its scan already. So of scans that arrive in reverse order, each is
-analysed twice.
+(``COMPARED_WITH``), whatever its next report says. The next revision of a report by the same
+analyzer sends no other scan back: its successors name its scan already. So of scans that arrive in
+reverse order, each is analysed twice. A scan of which several predecessors arrive, each later than
+the one before, is analysed again for each that comes after its last reanalysis, until it has as
+many revisions as ``SendingBack`` allows. Of a subject with more than 200 scans, only the latest
+received ones are looked at.
 """
 
 from collections.abc import Collection, Sequence
@@ -123,7 +126,7 @@ class Successors:
             for one in scans_of_subject(
                 self._db.scans_fast, these[0], _SCAN_FIELDS, [one.key for one in these]
             )
-            if isinstance(one["_id"], str)
+            if type(one["_id"]) is str  # BSON's code is a str, and no key
         }
         # Only durable reports: whoever is told of one must find it.
         wanted = {"_id": {"$in": list(scans)}}
@@ -134,7 +137,7 @@ class Successors:
 
 def _stored(scan: Document, report: Document) -> _Stored | None:
     header = _header(scan.get("scan"))
-    if header is None:
+    if header is None or header.key != scan["_id"]:
         return None
     try:
         content = report["report"]

@@ -1,6 +1,7 @@
 """A FLAIR scan is analysed again when the T1 scan of its study comes later: once, and surely."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from bson import Code
@@ -263,9 +264,10 @@ def test_a_t1_scan_that_fails_when_it_is_read_again_is_replaced(store: DBManager
     settle(store, flair, "t1-b")
 
 
-def test_a_scan_with_a_damaged_id_stops_nobody(store: DBManager) -> None:
+@pytest.mark.parametrize("key", [{"a": 1}, Code("code"), "other@pacs-1"], ids=str)
+def test_a_scan_with_a_damaged_id_stops_nobody(store: DBManager, key: Any) -> None:
     flair = done(store, "flair", "flair")
-    damaged = {**document_of(store, flair.key), "_id": {"a": 1}}
+    damaged = {**document_of(store, flair.key), "_id": key}
     inside(store, Collection.SCANS).insert_one(damaged)
     inside(store, Collection.REPORTS).insert_one({**stored_report(store, flair.key), **damaged})
     done(store, "t1", "t1")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from bson import Code
 
 from common.commands.verify import verify
 from common.domain.findings import Findings
@@ -259,6 +260,12 @@ def test_a_report_by_an_analyzer_that_compares_nothing_is_left_alone(store: DBMa
     assert (state_of(store, later.key), revision(store, later)) == (DONE, 1)
 
 
+def report_in(store: DBManager, scan: BrainScan) -> dict[str, Any]:
+    found: dict[str, Any] | None = inside(store, Collection.REPORTS).find_one({"_id": scan.key})
+    assert found is not None
+    return found
+
+
 def test_damaged_documents_stop_nobody(store: DBManager) -> None:
     later, broken = done(store, 100), done(store, 150, subject="sub-02")
     inside(store, Collection.SCANS).update_one(
@@ -268,4 +275,17 @@ def test_damaged_documents_stop_nobody(store: DBManager) -> None:
     edit(store, other.key, **{"scan.subject": "sub-01"})
     inside(store, Collection.REPORTS).update_one({"_id": other.key}, {"$set": {"report": 7}})
     done(store, 200)
+    assert is_sent_back(store, later)
+
+
+@pytest.mark.parametrize("key", [{"a": 1}, Code("code"), "other@pacs-1"], ids=str)
+def test_a_copy_under_another_id_stops_nobody(store: DBManager, key: Any) -> None:
+    later = done(store, 100)
+    scan, report = document_of(store, later.key), report_in(store, later)
+    # It would be the direct predecessor if the header of another scan counted.
+    moved = {**scan["scan"], "acquired_at": NOW - timedelta(days=150)}
+    inside(store, Collection.SCANS).insert_one({**scan, "scan": moved, "_id": key})
+    inside(store, Collection.REPORTS).insert_one({**report, "_id": key})
+    earlier = done(store, 200)
+    assert document_of(store, later.key)["compared_with"] == f"{earlier.key} volume 10"
     assert is_sent_back(store, later)
