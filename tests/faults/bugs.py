@@ -198,6 +198,17 @@ def _never_given_up() -> None:
     put(UndeliverableReports, "mark_this", refuse)
 
 
+def _no_second_look() -> None:
+    """Whoever has written a report looks at no other scan of the subject."""
+    from common.store.successors import Successors
+
+    def look(_: Any, _keys: Any, anew: Any = ()) -> set[str]:
+        del anew
+        return set()
+
+    put(Successors, "send_back", look)
+
+
 BUGS = {
     "ack-on-duplicate": ("fr_hub", _ack_on_duplicate),
     "no-fence": ("fr_brain", _no_fence),
@@ -209,6 +220,7 @@ BUGS = {
     "no-trail": ("fr_hub", _no_trail),
     "ack-before-storing": ("fr_web", _ack_before_storing),
     "resumes-at-the-end": ("fr_web", _resumes_at_the_end),
+    "no-second-look": ("fr_brain", _no_second_look),
     "never-given-up": ("fr_hub", _never_given_up),
 }
 

@@ -29,6 +29,8 @@ POINTS: dict[str, tuple[str, ...]] = {
         "brain.claimed",  # scans are claimed, nothing is begun
         "brain.reclaimed",  # a scan whose last claim has ended is claimed
         "brain.analysed",  # before the reports are written
+        "brain.sent-back",  # a scan is sent back because of a new report, which is not 'Done'
+        "brain.looked",  # all scans are sent back that must be, before 'Done'
         "brain.reported",  # after the reports are written, before 'Done'
         "brain.done",  # after 'Done'
     ),
@@ -149,7 +151,11 @@ class Points:
 
     def _in_brain(self) -> None:
         from common.store.claims import Claims
+        from common.store.sending_back import SendingBack
+        from common.store.successors import Successors
 
+        self._after(SendingBack, "schedule", "brain.sent-back", bool)
+        self._after(Successors, "send_back", "brain.looked", bool)
         self._after(Claims, "claim", "brain.claimed", bool)
         self._after(Claims, "claim_named", "brain.claimed", bool)
         self._after(Claims, "claim_expired", "brain.reclaimed", bool)

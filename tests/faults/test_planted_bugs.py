@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import families  # noqa: F401 - adds the faults
-from tests.faults import undeliverable, uploads
+from tests.faults import histories, undeliverable, uploads
 from tests.faults.bugs import BUGS
 from tests.faults.checker import Kind, Violation
 from tests.faults.loads import Load
@@ -48,6 +48,7 @@ CAUGHT: dict[str, tuple[str, set[Kind]]] = {
     "no-trail": ("trail-refused", {Kind.UNRECORDED}),
     "ack-before-storing": ("at-web.recorded", {Kind.LOST}),
     "resumes-at-the-end": ("web-killed", {Kind.UNEXPECTED}),
+    "no-second-look": ("histories", {Kind.UNEXPECTED}),
     "never-given-up": ("undeliverable", {Kind.UNEXPECTED}),
 }
 
@@ -73,6 +74,8 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a bug has lost does not come: waiting for it is no use."""
     monkeypatch.setattr(uploads, "ENDS_S", UPLOADED_S)
     monkeypatch.setattr(undeliverable, "GIVEN_UP_S", ARRIVES_S)
+    monkeypatch.setattr(histories, "FIRES_S", ARRIVES_S)
+    monkeypatch.setattr(histories, "DONE_S", UPLOADED_S)
 
 
 @pytest.mark.long
