@@ -46,6 +46,8 @@ TENANT = tenants_of({})["default"]
 OF_ACCOUNTS, ACCOUNT = TENANT.of_accounts(), "a" * 20
 SUBJECT = "sub-01"
 """Of three scans."""
+OF_SUBJECT = "done-9@pacs-1"
+"""One of them."""
 
 
 @dataclass(frozen=True)
@@ -299,6 +301,14 @@ COSTS = {
         lambda store: store.reconciliation.reconcile_failed(), FEW, 2 * FAILED + FEW
     ),
     "scans of a study": Cost(lambda store: store.study_pairs.send_back({"0" * 16}), 0, 1),
+    "scans of a subject": Cost(lambda store: store.successors.send_back({OF_SUBJECT}), 10, 20),
+    "the previous scan of a subject": Cost(
+        lambda store: store.earlier_scans.latest_before(
+            make_scan(subject=SUBJECT)[0], lambda _: False
+        ),
+        10,
+        20,
+    ),
     "sweep uploads": Cost(lambda store: store.uploads.sweep(), 3 * UPLOADS + 300, 300),
     "sweep chunks": Cost(lambda store: store.orphan_chunks.mark(limit=100), 100, 500),
     "sweep erased": Cost(lambda store: store.erasure.sweep()),
