@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from common.domain.ecg_findings import EcgFindings
 from common.domain.ecg_measures import EcgMeasures, Measured
 from common.domain.scan import Signal
-from common.domain.text_lines import LINE_WIDTH, fixed, one_line, wrapped
+from common.domain.text_lines import LINE_WIDTH, fixed, measure, one_line, wrapped
 
 _INTERVALS = (
     ("PR", "pr_ms"),
@@ -15,9 +15,9 @@ _INTERVALS = (
     ("QTc Fridericia", "qtc_fridericia_ms"),
 )
 _VARIABILITY = (
-    ("SDNN", "sdnn_ms", " ms"),
-    ("RMSSD", "rmssd_ms", " ms"),
-    ("pNN50", "pnn50_percent", " %"),
+    ("SDNN", "sdnn_ms", "ms"),
+    ("RMSSD", "rmssd_ms", "ms"),
+    ("pNN50", "pnn50_percent", "%"),
     ("LF/HF", "lf_hf", ""),
 )
 
@@ -61,7 +61,7 @@ def ecg_lines(findings: EcgFindings) -> Iterator[str]:
 
 def _measures(measures: EcgMeasures) -> Iterator[str]:
     rhythm = measures.rhythm
-    heart = [_shown("rate", measures.heart_rate_bpm, " per minute"), rhythm.name or ""]
+    heart = [_shown("rate", measures.heart_rate_bpm, "per minute"), rhythm.name or ""]
     heart += [flag.replace("_", " ") for flag in rhythm.findings]
     heart += [
         f"{count:,} {what}{'s' if count > 1 else ''}{which}"
@@ -78,7 +78,7 @@ def _measures(measures: EcgMeasures) -> Iterator[str]:
     heart.append(_shown("axis", measures.axis_degrees, "°"))
     yield from _line("Heart:     ", heart)
     yield from _line(
-        "Intervals: ", [_shown(name, getattr(measures, field), " ms") for name, field in _INTERVALS]
+        "Intervals: ", [_shown(name, getattr(measures, field), "ms") for name, field in _INTERVALS]
     )
     yield from _line(
         "HRV:       ",
@@ -92,11 +92,10 @@ def _measures(measures: EcgMeasures) -> Iterator[str]:
     yield from _line("Leads:     ", [word.replace("_", " ") for word in bad])
 
 
-def _shown(name: str, measure: Measured, unit: str) -> str:
-    if measure.value is None or measure.confidence is None:
+def _shown(name: str, one: Measured, unit: str) -> str:
+    if one.value is None or one.confidence is None:
         return ""
-    value = fixed(measure.value) if abs(measure.value) >= 10 else f"{measure.value:.2g}"
-    return f"{name} {value}{unit} (confidence {fixed(measure.confidence, 2)})"
+    return f"{name} {measure(one.value, unit)} (confidence {fixed(one.confidence, 2)})"
 
 
 def _line(title: str, parts: list[str]) -> Iterator[str]:

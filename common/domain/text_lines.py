@@ -44,3 +44,13 @@ def in_ml(ml: float) -> str:
     """A volume with three significant digits, and from 100 ml without decimals, below 0.01 ml with
     three. ``mlText`` of the page follows the same rule."""
     return f"{fixed(ml, next((n for least, n in _ML_DECIMALS if ml >= least), 3))} ml"
+
+
+def measure(value: float, unit: str = "") -> str:
+    """A measure of an ECG with its unit: from 10 on without decimals, from 1 on with one, below
+    with two; an angle always without. ``measureText`` of the page follows the same rule."""
+    if unit == "°":
+        return f"{fixed(value)}°"
+    size = abs(value)
+    number = fixed(value, 0 if size >= 10 else 1 if size >= 1 else 2)
+    return f"{number} {unit}" if unit else number

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.domain.text_lines import LINE_WIDTH, fixed, in_ml, one_line, place, wrapped
+from common.domain.text_lines import LINE_WIDTH, fixed, in_ml, measure, one_line, place, wrapped
 
 
 def test_foreign_text_adds_no_line() -> None:
@@ -38,6 +38,22 @@ def test_a_half_is_rounded_away_from_zero(number: float, decimals: int, text: st
 )
 def test_a_volume_has_three_significant_digits(ml: float, text: str) -> None:
     assert in_ml(ml) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0, "%", "0.00 %"),
+        (0.125, "", "0.13"),
+        (1, "", "1.0"),
+        (9.5, "ms", "9.5 ms"),
+        (10.5, "ms", "11 ms"),
+        (5.25, "°", "5°"),
+        (-5.5, "°", "-6°"),
+    ],
+)
+def test_a_measure_has_decimals_by_its_size(value: float, unit: str, text: str) -> None:
+    assert measure(value, unit) == text
 
 
 def test_a_place_is_rounded_like_a_volume() -> None:

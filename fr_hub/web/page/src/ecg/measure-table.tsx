@@ -1,3 +1,4 @@
+import { measureText } from "../parts/formats";
 import { Table } from "../parts/table";
 import type { EcgMeasures } from "./ecg-parts";
 
@@ -50,7 +51,5 @@ function notGiven(reason: string | null | undefined): string {
 
 function valueText({ value, withheld }: Measured, unit: string): string {
   if (value === null || value === undefined) return notGiven(withheld);
-  if (unit === "°") return `${value.toFixed(0)}°`;
-  const text = Math.abs(value) >= 10 ? value.toFixed(0) : value.toPrecision(2);
-  return `${text} ${unit}`.trim();
+  return measureText(value, unit);
 }

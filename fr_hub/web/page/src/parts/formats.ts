@@ -25,6 +25,14 @@ export function mlText(ml: number): string {
   return `${ml.toFixed(ML_DECIMALS.find(([least]) => ml >= least)?.[1] ?? 3)} ml`;
 }
 
+/** A measure of an ECG as the text of the report gives it (`measure`): from 10 on without decimals,
+ * from 1 on with one, below with two; an angle always without. */
+export function measureText(value: number, unit: string): string {
+  if (unit === "°") return `${value.toFixed(0)}°`;
+  const size = Math.abs(value);
+  return `${value.toFixed(size >= 10 ? 0 : size >= 1 ? 1 : 2)} ${unit}`.trim();
+}
+
 /** Bytes in the unit that fits. */
 export function bytesText(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
