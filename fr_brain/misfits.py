@@ -13,7 +13,8 @@ UNLIKE_T1, UNLIKE_PREVIOUS = "unlike_t1", "unlike_previous"
 
 _WHAT_TO_DO = (
     "Compare the two images. If they show two people, correct the patient's ID at the source, "
-    "erase the mislabelled scan, and send the corrected images."
+    "erase the mislabelled scan, send the corrected images, and analyse the other scan again "
+    "(make reanalyze)."
 )
 _REASONS = {
     UNLIKE_T1: (

@@ -57,6 +57,7 @@ def test_scans_that_may_be_of_two_people_are_a_warning(
     findings = with_misfits(found(with_t1, follow_up))
     assert findings.quality.verdict == Verdict.WARN
     assert findings.quality.flags == flags
+    assert all("analyse the other scan again" in reason for reason in findings.quality.reasons)
     text = report_text(make_report(make_scan()[0]).model_copy(update={"findings": findings}))
     reasons, _ = text.split("Lesions:")
     assert reasons.count("or they are of two people") == len(flags)
