@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from common.domain.states import ReportGenerated
+from common.errors import StoreUnavailable
 from common.runtime.run_totals import Totals
 from common.store.db_manager import DBManager
 
@@ -39,13 +40,22 @@ async def revisions_received(store: DBManager, keys: list[str], patience_s: floa
         store: where the scans are.
         keys: of scans that have a report.
         patience_s: seconds.
+
+    Raises:
+        StoreUnavailable: MongoDB was unreachable for so long.
     """
     found_none = 0
     before: set[str] | None = None
     since = time.monotonic()
     # Twice: whoever completes one scan may send back another, which was read just before.
     while found_none < _LOOKS:
-        expected = await asyncio.to_thread(_expected, store, keys)
+        try:
+            expected = await asyncio.to_thread(_expected, store, keys)
+        except StoreUnavailable:
+            if time.monotonic() - since > patience_s:
+                raise
+            await asyncio.sleep(_PAUSE_S)
+            continue
         found_none = 0 if expected else found_none + 1
         if expected != before:
             before, since = expected, time.monotonic()

@@ -5,13 +5,16 @@ import json
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
+import pymongo
 import pytest
 
+from common.errors import StoreUnavailable
 from common.launcher.summary import acknowledged_in, revisions_received, sum_up
 from common.runtime.run_totals import Totals
 from common.store.db_manager import DBManager
-from tests.factories import make_claimable, make_report, make_reports
+from tests.factories import make_claimable, make_report, make_reports, opened, own_mongod
 
 
 def line(event: str, scan_id: str, **fields: str) -> str:
@@ -113,3 +116,32 @@ def test_it_waits_only_while_something_happens(
     began = time.monotonic()
     asyncio.run(revisions_received(store, keys, 0.5))
     assert at_least <= time.monotonic() - began < at_least + 5
+
+
+def test_an_outage_of_mongodb_does_not_end_the_wait(tmp_path: Path) -> None:
+    with (
+        own_mongod(tmp_path, "--setParameter", "enableTestCommands=1") as mongod,
+        opened(f"{mongod.uri}?heartbeatFrequencyMS=500", "fr") as store,
+        pymongo.MongoClient[dict[str, Any]](mongod.uri) as client,
+    ):
+        keys = delivered(store, 2)
+        assert store.revisions.schedule_reanalysis(keys[:1], 1) == 1
+        away = {"failCommands": ["find"], "appName": "fr", "errorCode": 50}
+
+        def outage(mode: Any) -> None:
+            client.admin.command("configureFailPoint", "failCommand", mode=mode, data=away)
+
+        def end() -> None:
+            outage("off")
+            read_again(store)
+
+        outage("alwaysOn")
+        with pytest.raises(StoreUnavailable):
+            asyncio.run(revisions_received(store, keys, 0.1))
+        thread = threading.Timer(0.7, end)
+        thread.start()
+        began = time.monotonic()
+        asyncio.run(revisions_received(store, keys, 20))
+        assert 0.7 <= time.monotonic() - began < 10
+        thread.join()
+        assert store.revisions.expected(keys) == set()
