@@ -55,9 +55,8 @@ def t1_scans_for(
 ) -> list[StudyMember]:
     """The T1 scans that a FLAIR scan can be read together with, the best one first.
 
-    Both are of the same study of the same subject (none, if nobody knows whose they are), from the
-    same Fr-PACS, and were read by the same version of the analyzer; the report on the T1 scan has
-    not failed, and has label maps.
+    Both are of the same study of the same subject, from the same Fr-PACS, and were read by the same
+    version of the analyzer; the report on the T1 scan has not failed, and has label maps.
 
     Args:
         flair: the header of the FLAIR scan.
@@ -83,8 +82,6 @@ def better_t1(flair: StudyMember, members: Iterable[StudyMember]) -> StudyMember
 
 
 def _t1_scans(flair: BrainScan, analyzer: str, members: Iterable[StudyMember]) -> list[StudyMember]:
-    if flair.study is None or flair.subject is None:
-        return []  # two scans of nobody are not of the same person
     mine = (flair.pacs, flair.study, flair.subject)
     return [
         one

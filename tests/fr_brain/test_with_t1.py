@@ -66,8 +66,7 @@ class PairingAnalyzer(PlantedAnalyzer):
 
 def add(store: DBManager, contrast: str, **fields: Any) -> BrainScan:
     """A scan of a study, that waits."""
-    given = {"subject": "sub-01", "study": STUDY, "contrast": contrast, **fields}
-    scan, voxels = make_scan(**given)
+    scan, voxels = make_scan(**{"study": STUDY, "contrast": contrast, **fields})
     store.scans.add([NewScan(scan, voxels)])
     return scan
 
@@ -165,7 +164,7 @@ def readings(store: DBManager) -> T1Readings:
 
 
 def added(store: DBManager, analysis: Analysis, **fields: Any) -> Any:
-    scan = make_scan(**{"subject": "sub-01", "study": STUDY, **fields})[0]
+    scan = make_scan(**{"study": STUDY, **fields})[0]
     made_by = AnalyzerId(name="planted", version="7")
     return readings(store).added(NOTHING_FOUND, analysis, scan, made_by)
 
@@ -236,7 +235,6 @@ def test_two_heads_are_read_together_from_end_to_end(
                 dtype=made.voxels.dtype.name,
                 voxels_hash=hash_voxels(data),
                 affine=made.affine,
-                subject="sub-01",
                 study=STUDY,
             )
             store.scans.add([NewScan(scan, data)])

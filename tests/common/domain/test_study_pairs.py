@@ -62,12 +62,6 @@ def test_other_scans_do_not_fit(fields: dict[str, Any]) -> None:
     assert t1_scans_for(FLAIR, BY, [member(**{"scan": scan_of(), **fields})]) == []
 
 
-def test_scans_without_a_subject_are_not_of_the_same_person() -> None:
-    flair, t1 = scan_of("flair", subject=None), member(scan_of(subject=None))
-    assert t1_scans_for(flair, BY, [t1]) == []
-    assert better_t1(member(flair, "flair"), [t1]) is None
-
-
 def test_a_report_that_names_the_best_t1_scan_or_a_better_one_stays() -> None:
     best, worse = member(scan_of("best")), member(scan_of("worse", 2.0))
     for named, expected in ((None, best), ("worse", best), ("best", None), ("unknown", best)):
