@@ -46,8 +46,8 @@ def compare(now: LabelledHead, before: LabelledHead, start: Matrix) -> Compared:
     aligned = align_with_previous(tissue_blocks(now), tissue_blocks(before), start)
     if aligned.misfit > _MISFIT_MAX or aligned.overlap < _OVERLAP_MIN:
         return Compared(
-            "The two scans do not show the same brain: it has changed much, or they are of two "
-            "people.",
+            "The two scans do not show the same brain: it has changed much, one of them was "
+            "misread, or they are of two people.",
             aligned,
             [],
         )
