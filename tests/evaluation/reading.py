@@ -19,6 +19,7 @@ from fr_brain.analyzers.volume.lesions import inner_brain
 from fr_brain.analyzers.volume.registration.locate import locate
 from fr_brain.analyzers.volume.segment import segment
 from fr_brain.analyzers.volume.small_lesions import Candidates, find_candidates
+from fr_brain.analyzers.volume.streaks import on_streaks
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ def read_evidence(
         found = segment(scan, voxels)
     except UnreadableImage:
         return np.zeros(voxels.shape, np.uint8), []
+    found = found.without(on_streaks(found), of_brain=True)
     found = found.without(locate(scan, found).outside)
     listed = range(1, min(len(found.lesions), LARGEST_LISTED) + 1)
     return found.lesion_labels(), [evidence_of(found, number) for number in listed]

@@ -34,6 +34,7 @@ from fr_brain.analyzers.volume.quality import (
 )
 from fr_brain.analyzers.volume.registration.locate import Located, LocatedLesion, locate
 from fr_brain.analyzers.volume.segment import Segmentation, segment
+from fr_brain.analyzers.volume.streaks import on_streaks
 from fr_brain.analyzers.volume.with_t1.with_t1 import with_t1
 
 LARGEST_LISTED = min(20, LESIONS_LISTED_MAX)
@@ -88,9 +89,11 @@ class VolumeAnalyzer:
             return Analysis(
                 _withheld(str(unreadable)), lambda: Overlay(np.zeros(voxels.shape, np.uint8))
             )
+        spots = on_streaks(segmentation)
+        segmentation = segmentation.without(spots, of_brain=True)
         located = locate(scan, segmentation)
         segmentation = segmentation.without(located.outside)
-        findings = _findings(scan, segmentation, located)
+        findings = _findings(scan, segmentation, located, len(spots))
         is_flair = not segmentation.t1_like
         return Analysis(
             findings,
@@ -110,12 +113,24 @@ def _withheld(reason: str) -> Findings:
     )
 
 
-def _findings(scan: BrainScan, segmentation: Segmentation, located: Located) -> Findings:
+def _findings(
+    scan: BrainScan, segmentation: Segmentation, located: Located, spots: int
+) -> Findings:
+    """The report of a scan.
+
+    Args:
+        scan: the header.
+        segmentation: of the scan, without what is no lesion.
+        located: the places of its lesions.
+        spots: number of findings that were left out, as they lie on streaks.
+    """
     ml = segmentation.volumes_ml
     plausible = is_intracranial_plausible(segmentation)
     noise = segmentation.noise_percent
     doubt = located.registration.withheld
-    reasons = quality_warnings(scan, segmentation, noise, plausible=plausible, unlike_a_head=doubt)
+    reasons = quality_warnings(
+        scan, segmentation, noise, plausible=plausible, unlike_a_head=doubt, spots=spots
+    )
     lesions, image = segmentation.lesions, segmentation.image
     measured = is_field_corrected(segmentation)
     # The confidence was not fitted on other heads.

@@ -15,6 +15,9 @@ import numpy.typing as npt
 
 from fr_brain.analyzers.volume.image import Bools, CoarseImage, Floats, distance_to
 
+GHOST_WARN = 1.8
+"""Amplitude of a ghost that the report warns of, % of white matter."""
+
 _AWAY_MM = 8.0  # distance from the head within which air may be skin or ringing
 _BLOCKS_MIN = 100  # of air beside the head along one axis, and of all other air
 _AIR_RANGE = 0.5, 5.0  # over the median of the air: darker blocks are masked; brighter ones clipped
@@ -55,6 +58,36 @@ def ghosts_of(
         None where there is too little air, or where it was masked.
     """
     air = distance_to(head, coarse.spacing_mm, _AWAY_MM + 1) > _AWAY_MM
+    found = magnitude_of_air(coarse, air, white, offset)
+    if found is None:
+        return None
+    magnitude, usable = found
+    # Squares of magnitudes add up, those of noise and of a ghost.
+    power = magnitude**2
+    upper = usable.copy()
+    upper[: int(np.average(np.arange(len(brain)), weights=brain.sum(axis=(1, 2))))] = False
+    percent = _ghost_percent(power, upper, head, white)
+    if percent is None:
+        return None
+    return Ghosts(percent, _streak(power, usable, head, coarse.spacing_mm))
+
+
+def magnitude_of_air(
+    coarse: CoarseImage, air: Bools, white: float, offset: float
+) -> tuple[Floats, Bools] | None:
+    """Magnitudes of all blocks, of which the bright ones are clipped, and which blocks of air are
+    usable.
+
+    Args:
+        coarse: the block means.
+        air: blocks that hold nothing else, axes z, y, x; those that are not complete are left out.
+        white: intensity of white matter, scaled as in ``coarse.mean``.
+        offset: what to add to ``coarse.mean`` to get magnitudes.
+
+    Returns:
+        None where there is too little air, or where it was masked.
+    """
+    air = air.copy()
     air[-1] = air[:, -1] = air[:, :, -1] = False  # blocks that are not complete
     magnitude = coarse.mean + np.float32(offset)
     values = magnitude[air]
@@ -64,14 +97,34 @@ def ghosts_of(
     usable = air & (magnitude > _AIR_RANGE[0] * median)
     if median < _MEDIAN_MIN * white or usable.sum() < (1 - _MASKED_MAX) * values.size:
         return None
-    # Squares of magnitudes add up, those of noise and of a ghost.
-    power = np.minimum(magnitude, _AIR_RANGE[1] * median) ** 2
-    upper = usable.copy()
-    upper[: int(np.average(np.arange(len(brain)), weights=brain.sum(axis=(1, 2))))] = False
-    percent = _ghost_percent(power, upper, head, white)
-    if percent is None:
-        return None
-    return Ghosts(percent, _streak(power, usable, head, coarse.spacing_mm))
+    return np.minimum(magnitude, np.float32(_AIR_RANGE[1] * median)), usable
+
+
+def sides_of(
+    power: Floats, usable: Bools, head: Bools, axis: int, spacing_mm: tuple[float, float, float]
+) -> list[tuple[Floats, npt.NDArray[np.intp]]]:
+    """The air before and behind the head on each line along an axis that runs through it.
+
+    Args:
+        power: of all blocks, axes z, y, x.
+        usable: blocks of air.
+        head: all blocks that are not air.
+        axis: of the lines.
+        spacing_mm: distance between blocks along z, y, x, mm.
+
+    Returns:
+        Of each side, the sum of each line's power and its number of blocks, a line an element.
+    """
+    own = np.where(usable, power, 0)
+    through = np.count_nonzero(head, axis=axis) * spacing_mm[axis] >= _THROUGH_MM
+    first, last = head.argmax(axis=axis), head.shape[axis] - np.flip(head, axis).argmax(axis)
+    place = np.arange(head.shape[axis]).reshape([-1 if other == axis else 1 for other in range(3)])
+    before = place < np.expand_dims(np.where(through, first, 0), axis)
+    after = place >= np.expand_dims(np.where(through, last, head.shape[axis]), axis)
+    return [
+        ((own * side).sum(axis=axis), np.count_nonzero(usable & side, axis=axis))
+        for side in (before, after)
+    ]
 
 
 def most_in_line(places_mm: npt.NDArray[np.float64]) -> int:
@@ -129,17 +182,11 @@ def _streak(
     sigma = float(np.median(np.abs(values - np.median(values)))) / _MAD
     if not sigma:
         return 0.0
-    own = np.where(usable, power, 0)
     best = 0.0
     for axis in (1, 2):  # below the head is the neck
-        through = np.count_nonzero(head, axis=axis) * spacing_mm[axis] >= _THROUGH_MM
-        first, last = head.argmax(axis=axis), head.shape[axis] - np.flip(head, axis).argmax(axis)
-        place = np.arange(head.shape[axis]).reshape((1, -1, 1) if axis == 1 else (1, 1, -1))
-        before = place < np.expand_dims(np.where(through, first, 0), axis)
-        after = place >= np.expand_dims(np.where(through, last, head.shape[axis]), axis)
         sides = [
-            _line_excess((own * side).sum(axis=axis), np.count_nonzero(usable & side, axis=axis))
-            for side in (before, after)
+            _line_excess(total, blocks)
+            for total, blocks in sides_of(power, usable, head, axis, spacing_mm)
         ]
         best = max(best, float(np.minimum(*sides).max()) / sigma)
     return best

@@ -5,6 +5,7 @@ import math
 from common.domain.scan import BrainScan
 from fr_brain.analyzers.volume.brain_shape import compactness
 from fr_brain.analyzers.volume.masks import edge_fraction
+from fr_brain.analyzers.volume.motion import GHOST_WARN
 from fr_brain.analyzers.volume.normalize import WHITE
 from fr_brain.analyzers.volume.segment import CONTRAST_DOUBTED, Segmentation
 
@@ -13,7 +14,6 @@ _FLAT_WARN = 2.05  # largest voxel edge over the smallest one
 _PEAKS_MIN = 1.05  # grey over white matter, of the peaks in coarse voxels
 _DEEP_MIN = 0.21  # share of the intracranial space that is far from fluid
 _NOISE_WARN = 10.0  # % of white matter
-_GHOST_WARN = 1.8  # % of white matter
 _STREAK_WARN = 4.5  # standard deviations of noise
 _IN_LINE_WARN = ((20, 3), (60, 4), (math.inf, 5))  # lesions on one line, of up to so many lesions
 _FIELD_WARN = 60.0  # range of the bias field, %
@@ -59,6 +59,7 @@ def quality_warnings(
     *,
     plausible: bool,
     unlike_a_head: str | None,
+    spots: int = 0,
 ) -> dict[str, str]:
     """Why a result needs caution.
 
@@ -69,6 +70,7 @@ def quality_warnings(
         plausible: whether the intracranial volume is in the adult range.
         unlike_a_head: why the head could not be registered to the template, in a sentence; None if
             it was.
+        spots: number of findings that were left out, as they lie on streaks of flow.
 
     Returns:
         A sentence for each flag of the report, in the order of the report.
@@ -116,7 +118,7 @@ def quality_warnings(
             f"Noise is {noise:.0f} % of the intensity of white matter: small lesions may "
             "be missed, and small findings may be noise."
         )
-    reasons |= _motion(segmentation)
+    reasons |= _motion(segmentation, spots)
     if edge_fraction(segmentation.masks.brain) > _AT_EDGE_WARN:
         reasons["cut_off"] = (
             "The brain reaches the edge of the field of view: a part of it may be missing."
@@ -190,10 +192,10 @@ def _is_contrast_low(segmentation: Segmentation) -> bool:
     return tissues.grey < _PEAKS_MIN * WHITE
 
 
-def _motion(segmentation: Segmentation) -> dict[str, str]:
-    """What ghosts in the air and lesions in a row say about motion and flow."""
+def _motion(segmentation: Segmentation, spots: int) -> dict[str, str]:
+    """What ghosts in the air, findings in a row and on streaks say about motion and flow."""
     ghosts, reasons = segmentation.ghosts, {}
-    if ghosts is not None and ghosts.percent > _GHOST_WARN:
+    if ghosts is not None and ghosts.percent > GHOST_WARN:
         reasons["motion"] = (
             f"The air beside the head has a ghost of {ghosts.percent:.1f} % of white matter, as "
             "after motion: ghosts in the brain may look like lesions or hide them, and volumes may "
@@ -209,5 +211,11 @@ def _motion(segmentation: Segmentation) -> dict[str, str]:
         reasons["flow"] = (
             f"{in_line} findings lie on one line along an axis of the image, as the pulsation of a "
             "vessel leaves them: they may be false."
+        )
+    elif spots:
+        reasons["flow"] = (
+            f"Faint findings left out because of flow: {spots}. They lie on a line along an axis "
+            "of the image that is bright in the air beside the head, too, as the pulsation of a "
+            "vessel leaves it. Lesions on it may be missed, and other findings on it may be false."
         )
     return reasons

@@ -134,16 +134,22 @@ class Segmentation:
             self.normalized, self.intracranial_masks, self.tissues, self.csf_adjacent
         )
 
-    def without(self, numbers: Collection[int]) -> "Segmentation":
-        """The segmentation without some of its lesions (numbers from 1); their voxels are no part
-        of the brain. The others keep their order."""
+    def without(self, numbers: Collection[int], *, of_brain: bool = False) -> "Segmentation":
+        """The segmentation without some of its lesions (numbers from 1). The others keep their
+        order.
+
+        Args:
+            numbers: of those to leave out.
+            of_brain: whether their voxels are a part of the brain all the same.
+        """
         if not numbers:
             return self
         kept = [n for n in range(1, len(self.lesions) + 1) if n not in numbers]
         renumbered = np.zeros(len(self.lesions) + 1, np.uint16)
         renumbered[kept] = np.arange(1, len(kept) + 1)
         dropped = sum(self.lesions[n - 1].with_partial for n in numbers) * self.image.voxel_ml
-        smaller = {name: self.volumes_ml[name] - dropped for name in ("brain", "lesion")}
+        names = ("lesion",) if of_brain else ("brain", "lesion")
+        smaller = {name: self.volumes_ml[name] - dropped for name in names}
         return replace(
             self,
             lesions=[self.lesions[n - 1] for n in kept],

@@ -165,6 +165,10 @@ def test_findings_on_one_line_get_a_warning() -> None:
         in quality_warnings(scan, streaked, None, plausible=True, unlike_a_head=None)["flow"]
     )
     many = [replace(lesion, centroid=(n * 3.0, n * 3.0, 90 - n * 3.0)) for n in range(25)]
+    left_out = quality_warnings(
+        scan, segmentation, None, plausible=True, unlike_a_head=None, spots=2
+    )
+    assert "because of flow: 2." in left_out["flow"]
     crowded = replace(segmentation, lesions=row + many)
     assert "flow" not in quality_warnings(scan, crowded, None, plausible=True, unlike_a_head=None)
 

@@ -6,6 +6,7 @@ from fr_pacs.sources.phantom.source import Recipe, make_phantom
 from tests.fr_brain.analyzers.volume.heads import (
     ONE_MM,
     SEED,
+    SIZE,
     brightened,
     dice,
     read,
@@ -39,3 +40,15 @@ def test_tissues_that_were_not_told_apart_have_no_volumes() -> None:
 def test_a_lesion_as_large_as_a_tissue_is_refused() -> None:
     reason = refused(brightened((slice(30, 66), slice(30, 48), slice(30, 60))))
     assert "large part of the brain is 1." in reason
+
+
+def test_findings_that_are_no_lesions_can_stay_a_part_of_the_brain() -> None:
+    phantom = make_phantom(SEED, 2, SIZE, Recipe(healthy_chance=0))
+    found = segment(*scan_of(phantom.voxels, phantom.affine))
+    ml = found.lesions[0].with_partial * found.image.voxel_ml
+    tissue, muscle = found.without({1}, of_brain=True), found.without({1})
+    assert tissue.lesions == muscle.lesions == found.lesions[1:]
+    for less in (tissue, muscle):
+        assert abs(found.volumes_ml["lesion"] - less.volumes_ml["lesion"] - ml) < 1e-6
+    assert tissue.volumes_ml["brain"] == found.volumes_ml["brain"]
+    assert abs(found.volumes_ml["brain"] - muscle.volumes_ml["brain"] - ml) < 1e-6
