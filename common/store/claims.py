@@ -173,7 +173,10 @@ class Claims(Claiming):
         for analyzer in sorted({report.analyzer.name for report in reports}):
             ids = [report.key for report in reports if report.analyzer.name == analyzer]
             self._recorder.note(Kind.REPORT, ids, outcome="written", analyzer=analyzer)
-        self._recorder.flush()  # in parallel with writing the reports
+        # In parallel with writing several reports. A single one comes first: it is on its way to
+        # somebody, and takes longer while the trail's entry waits for the journal, too.
+        if len(reports) > 1:
+            self._recorder.flush()
 
     @translated
     def fail(

@@ -16,6 +16,7 @@ from tests.factories import (
     make_failed,
     make_report,
     make_reports,
+    state_of,
 )
 from tests.recorders import Recording
 
@@ -89,6 +90,25 @@ def test_a_promise_is_recorded_before_it_is_made(
     [before] = seen
     assert before != after
     assert document_of(store, scan_id, Collection(collection)).get(state) == after
+
+
+@pytest.mark.parametrize(("count", "reports_at_flush"), [(1, []), (2, [0])])
+def test_only_several_reports_are_recorded_while_they_are_written(
+    store: DBManager, count: int, reports_at_flush: list[int]
+) -> None:
+    seen: list[int] = []
+
+    class Flushed(Recording):
+        def flush(self) -> None:
+            seen.append(inside(store, Collection.REPORTS).count_documents({}))
+
+    recorded = store.recorded_by(Flushed())
+    make_claimable(store, count)
+    claims = store.claims.claim("a", count, 60)
+    assert len(claims) == count
+    recorded.claims.complete([(claim, make_report(claim.scan)) for claim in claims])
+    assert seen == reports_at_flush
+    assert [state_of(store, claim.key) for claim in claims] == ["Done"] * count
 
 
 def test_what_cannot_be_recorded_is_not_done(store: DBManager) -> None:
