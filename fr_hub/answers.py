@@ -2,10 +2,11 @@
 marked as sent, those that it refuses come later, or are given up."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from common.domain.scan_key import scan_key
-from common.errors import ProtocolError
+from common.errors import ProtocolError, StoreError
 from common.runtime.logger import RateLimitedLog
 from common.wire.async_connection import AsyncChannel
 from common.wire.messages import Ack, InvalidMessage, Nack
@@ -50,6 +51,8 @@ class Answers:
         self._limited_log = limited_log
         self._on_answered = on_answered
         self._to_mark = asyncio.Event()
+        self._marking: asyncio.Task[None] | None = None
+        self._ended = False
 
     async def receive(self) -> None:
         """Receive answers until the connection ends.
@@ -106,29 +109,42 @@ class Answers:
         while True:
             await self._to_mark.wait()
             self._to_mark.clear()
-            ids = list(self._outgoing.acknowledged)
-            if ids:
-                await self.mark({i: r for i in ids if (r := self._outgoing.unanswered.get(i))})
-                self._limited_log.debug_each("report delivered", ids, pacs=self._pacs)
-                for key in ids:
-                    del self._outgoing.acknowledged[key]
-                self._labels.forget(ids)
-                self._count_answered(ids)
+            if ids := list(self._outgoing.acknowledged):
+                # It goes on if the connection ends meanwhile, and ``end`` waits for it.
+                self._marking = asyncio.create_task(self._mark_these(ids))
+                await asyncio.shield(self._marking)
 
-    async def mark(self, sent: dict[str, InFlight], *, retry: bool = True) -> None:
-        """Mark these as sent.
+    async def end(self) -> None:
+        """The connection has ended: mark what it has acknowledged and what is not marked yet, and
+        do not try again.
 
-        Args:
-            sent: by the key of the scan.
-            retry: whether to try again until MongoDB answers.
+        Raises:
+            StoreError: MongoDB failed; then they are sent again.
         """
+        self._ended = True
+        if self._marking is not None:
+            with contextlib.suppress(StoreError):  # tried once more
+                await self._marking
+        if ids := list(self._outgoing.acknowledged):
+            await self._mark_these(ids)
+
+    async def _mark_these(self, ids: list[str]) -> None:
+        await self._mark({i: r for i in ids if (r := self._outgoing.unanswered.get(i))})
+        self._limited_log.debug_each("report delivered", ids, pacs=self._pacs)
+        for key in ids:
+            del self._outgoing.acknowledged[key]
+        self._labels.forget(ids)
+        self._count_answered(ids)
+
+    async def _mark(self, sent: dict[str, InFlight]) -> None:
+        """Mark these as sent, by the key of the scan."""
         keys: dict[int, list[str]] = {}
         for key, report in sent.items():
             keys.setdefault(report.revision, []).append(key)
         if notices := keys.pop(NOTICE, None):
-            await self._store.mark_notices_sent(notices, self._pacs, until=lambda: not retry)
+            await self._store.mark_notices_sent(notices, self._pacs, until=lambda: self._ended)
         for revision, those in keys.items():
-            await self._store.mark_sent(those, revision, self._pacs, until=lambda: not retry)
+            await self._store.mark_sent(those, revision, self._pacs, until=lambda: self._ended)
 
     def _count_answered(self, keys: list[str]) -> None:
         self._outgoing.answered += len(keys)

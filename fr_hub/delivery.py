@@ -354,9 +354,8 @@ class Delivery:
         if self._leasing is not None:
             with contextlib.suppress(StoreError):  # if it leased anything, the leases end
                 self._unsent.update({late.key: 0.0 for late in await self._leasing})
+        await self._answers.end()
         sent, self._outgoing.unanswered = self._outgoing.unanswered, {}
-        acknowledged = {key: sent.pop(key) for key in self._outgoing.acknowledged if key in sent}
-        await self._answers.mark(acknowledged, retry=False)
         if notices := [key for key, one in sent.items() if one.revision == NOTICE]:
             by_tries: dict[int, list[str]] = {}
             for key in notices:
@@ -364,7 +363,7 @@ class Delivery:
             # One of them may have ended the connection: each time it comes later.
             for tries, those in by_tries.items():
                 await self._store.postpone_notices(those, delay_s(tries))
-        leased = self._unsent.keys() - acknowledged.keys() - sent.keys()
+        leased = self._unsent.keys() - sent.keys()
         suspects = self._suspects - sent.keys()
         if len(sent) == 1 and isinstance(error, PeerAway | ProtocolError):
             [(key, report)] = sent.items()

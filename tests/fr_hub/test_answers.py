@@ -62,3 +62,38 @@ def test_an_acknowledgement_counts_once_however_often_it_comes(
         until(lambda: is_sent(store, last.scan_id))
         until(lambda: made[0].answered >= 2)
     assert made[0].answered == 2
+
+
+def test_a_connection_that_ends_while_marks_are_under_way_does_not_repeat_them(
+    store: DBManager, pacs: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the audit trail would name one delivery twice."""
+    [report] = make_reports(store, 1)
+    outbox = type(store.outbox)
+    mark, marked = outbox.mark_sent, list[list[str]]()
+    marking, gate = threading.Event(), threading.Event()
+
+    def slow(self: Any, keys: list[str], *args: Any) -> None:
+        marked.append(keys)
+        marking.set()
+        assert gate.wait(30)
+        mark(self, keys, *args)
+
+    close, ending = delivery.Delivery.close, threading.Event()
+
+    async def ended(self: delivery.Delivery, error: Exception | None) -> set[str]:
+        ending.set()
+        return await close(self, error)
+
+    monkeypatch.setattr(outbox, "mark_sent", slow)
+    monkeypatch.setattr(delivery.Delivery, "close", ended)
+    with pushing(store, pacs.settings()):
+        with contextlib.closing(pacs.accept()) as channel:
+            assert next_report(channel) == report.scan_id
+            channel.send(Ack((report.scan_id,)))
+            assert marking.wait(30)
+        assert ending.wait(30)
+        gate.set()
+        pacs.turn_away()  # the next connection: the first one has ended
+    assert is_sent(store, report.scan_id)
+    assert marked == [[report.key]]
