@@ -166,8 +166,8 @@ def quality_warnings(
         )
     elif segmentation.deep_share is not None and segmentation.deep_share < _DEEP_MIN:
         reasons["thin_cortex"] = (
-            f"Only {100 * segmentation.deep_share:.0f} % of the inside of the skull lies more than "
-            "4 mm away from fluid, so most of the cortex may be too thin for voxels of this size: "
+            f"Only {100 * segmentation.deep_share:.0f} % of the intracranial volume lies more than "
+            "4 mm away from fluid, so the cortex may be too thin for voxels of this size: "
             "the volumes of grey and white matter may be off by up to 50 %."
         )
     if not plausible:

@@ -48,8 +48,8 @@ class _Side:
 def on_streaks(segmentation: Segmentation) -> frozenset[int]:
     """Numbers (from 1) of findings that are no lesions but spots of a streak, on FLAIR.
 
-    None if no air is beside the head on their lines, if the air was masked, or if it has ghosts of
-    the whole head, which are uneven, too.
+    Empty if there is no air beside the head on their lines, if the air was masked, or if it shows
+    ghosts of the whole head, which are uneven, too.
     """
     if segmentation.t1_like or not segmentation.lesions:
         return frozenset()

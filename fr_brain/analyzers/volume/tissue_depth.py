@@ -1,8 +1,8 @@
 """Intensities of pure grey and pure white matter on FLAIR, by their distance from fluid.
 
 Where grey matter is only a few per cent brighter than white matter, the two share one peak of the
-brain's histogram. But a layer just below the fluid is mostly cortex, and what lies far from any
-fluid is mostly white matter, so each has a peak of its own.
+brain's histogram. But the layer 1 to 2 mm below fluid is mostly cortex, and tissue far from fluid
+is mostly white matter. The histogram of each shows one clear peak.
 
 Own method; ``METHOD.md`` explains the constants.
 """

@@ -208,7 +208,7 @@ def test_tissues_are_doubted_where_hardly_anything_is_far_from_fluid() -> None:
         seen = replace(segmentation, deep_share=deep_share)
         return quality_warnings(scan, seen, None, plausible=True, unlike_a_head=None)
 
-    assert "Only 18 % of the inside of the skull" in flags(0.18)["thin_cortex"]
+    assert "Only 18 % of the intracranial volume" in flags(0.18)["thin_cortex"]
     assert "thin_cortex" not in flags(0.25)
     assert "thin_cortex" not in flags(None)
 
